@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_EXTENT_JOURNAL_H
+#define LAMINA_EXTENT_JOURNAL_H
+
+/*
+ * The journal: a ring of chained, checksummed records on device 0, each one durable write.  While a record is being
+ * written the next one gathers (group commit), one write in flight at a time.  So a record was acknowledged if and
+ * only if it and everything before it is whole; and a whole record of this era behind a broken one proves damage, not
+ * a torn tail, for it was begun only after the broken one had been durable.
+ */
+
+#include "dev/blkdev.h"
+#include "extent/format.h"
+
+struct journal;
+
+struct journal_config {
+	struct reactor *reactor;
+	struct blkdev *dev;
+	uint64_t off;  /* bytes on @dev */
+	uint64_t size; /* bytes, a multiple of RECORD_ALIGN, at least JOURNAL_SIZE_MIN */
+	uint8_t volume_uuid[UUID_LEN];
+	uint64_t era;
+	size_t record_max; /* bytes of one record at most, 0: default; at least what the largest transaction needs */
+	void (*low)(void *arg); /* the ring is short of room and somebody waits: trim soon. Never switches. */
+	void *low_arg;
+};
+
+#define JOURNAL_SIZE_MIN (1u << 20)
+
+/* A boundary between two records: where the later one lies, and the checksum of the earlier one. */
+struct journal_pos {
+	uint64_t lsn;
+	uint64_t chain;
+};
+
+/* Fill the ring with zeros, durable: an allocated but unwritten region would halve the rate of durable appends. */
+FIBER_FN int journal_format(const struct journal_config *cfg) MUST_CHECK;
+
+struct journal_replay_result {
+	struct journal_pos end; /* where the next record goes */
+	uint64_t next_seq;
+	uint64_t nr_records;
+	uint64_t nr_txns;	/* given to @apply */
+	bool torn;		/* there was an unfinished record at the end: dropped, nobody was promised it */
+	uint64_t damaged_lsn;	/* with -EUCLEAN: where the damage lies */
+	uint64_t next_good_lsn; /* with -EUCLEAN: a whole record behind it */
+};
+
+/*
+ * Give @apply every transaction with seq > @after_seq, in order, from the records at @pos and behind it.  An error of
+ * @apply ends the replay and is returned.  -EUCLEAN: damage in the middle, *@ret says where; what came before it was
+ * applied, nothing after.  -EIO.  Changes given to @apply are checked for form (lengths, operations), not for
+ * meaning.
+ */
+FIBER_FN int journal_replay(const struct journal_config *cfg, struct journal_pos pos, uint64_t after_seq,
+			    int (*apply)(void *arg, uint64_t seq, const void *changes, size_t len, uint32_t nr),
+			    void *arg, struct journal_replay_result *ret) MUST_CHECK;
+
+/*
+ * Go on writing at @pos; the ring between @tail_lsn (the oldest record still needed) and there is in use.
+ * The first transaction will get @next_seq.
+ */
+int journal_open(const struct journal_config *cfg, struct journal_pos pos, uint64_t tail_lsn, uint64_t next_seq,
+		 struct journal **ret_journal) MUST_CHECK;
+/* Wait until everything committed is durable (or failed), then free it. */
+FIBER_FN void journal_close(struct journal *j);
+
+/*
+ * Wait until a transaction of @len bytes of changes fits.  The room is good until the caller switches fibers.
+ * -EIO: the journal has failed.  -E2BIG: @len can never fit.
+ */
+FIBER_FN int journal_wait_room(struct journal *j, size_t len) MUST_CHECK;
+
+/*
+ * Room for the changes of one transaction, at least as much as the last journal_wait_room() of this fiber promised:
+ * they are built in place.  Calling it again without a commit gives the same room anew.
+ */
+void *journal_begin(struct journal *j);
+/* The first @len bytes of that room are a transaction of @nr changes.  Returns its sequence number; not yet durable.
+ */
+uint64_t journal_commit(struct journal *j, size_t len, uint32_t nr);
+
+/* 0: everything up to @seq survives a crash.  -EIO: it may not, and the journal accepts nothing more. */
+FIBER_FN int journal_wait_durable(struct journal *j, uint64_t seq) MUST_CHECK;
+uint64_t journal_durable_seq(const struct journal *j);
+/* The number that the next transaction will get. */
+uint64_t journal_next_seq(const struct journal *j);
+
+/* A boundary at or before the record that will hold the next transaction: a replay from here misses nothing newer. */
+struct journal_pos journal_mark(const struct journal *j);
+/* Records before @lsn are not needed any more. */
+void journal_trim(struct journal *j, uint64_t lsn);
+/* Bytes of the ring in use. */
+uint64_t journal_used(const struct journal *j);
+bool journal_has_failed(const struct journal *j);
+
+struct journal_stats {
+	uint64_t records, txns, bytes; /* written since open; bytes with headers and padding */
+	uint64_t waits_for_room;
+};
+struct journal_stats journal_stats(const struct journal *j);
+
+#endif
