@@ -31,7 +31,8 @@ enum blk_op {
 
 /*
  * One request.  The caller owns the memory until done() was called.  @off and the lengths are bytes, multiples of
- * the logical sector, inside the device: else the result is -EINVAL and nothing happens.
+ * the logical sector, not 0, inside the device: else the result is -EINVAL and nothing happens.  The same with -EROFS
+ * for a change of a read-only device and -EOPNOTSUPP for an operation that its info says it can't do.
  */
 struct blk_req {
 	enum blk_op op;
