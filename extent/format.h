@@ -111,9 +111,11 @@ struct disk_super {
 	struct le64 journal_chain; /* checksum of the record before it */
 	uint8_t hash_seed[8];	   /* of directory and xattr name hashes */
 	struct disk_super_counts counts;
-	uint8_t reserved[2848];
+	struct le64 bitmaps_checksum; /* XXH3 over the checksums (le64) of all chunks' current bitmaps, in order */
+	uint8_t chunk_slots[VOLUME_CHUNKS_MAX / 8]; /* bit i: which bitmap slot of chunk i is the current one */
+	uint8_t reserved[2848 - 8 - VOLUME_CHUNKS_MAX / 8];
 	struct disk_super_device devices[VOLUME_DEVICES_MAX];
-	struct le64 chunks[VOLUME_CHUNKS_MAX]; /* daddr of each chunk's first block */
+	struct le64 chunks[VOLUME_CHUNKS_MAX]; /* daddr of each chunk's first block, a multiple of chunk_blocks */
 	uint8_t reserved1[SUPER_SIZE - 3072 - 64 * VOLUME_DEVICES_MAX - 8 * VOLUME_CHUNKS_MAX];
 };
 
@@ -154,7 +156,10 @@ struct disk_node_slot {
 
 #define ITEM_VALUE_MAX 3072u /* bytes: at least four of the largest fit in a leaf */
 
-/* Metadata chunks: two bitmap slots (of checkpoints with even and odd epoch), then tree blocks. */
+/*
+ * Metadata chunks: two bitmap slots, then tree blocks.  A checkpoint that changes a chunk's bitmap writes the slot
+ * that is not current; the superblock says which one is.
+ */
 
 #define CHUNK_BITMAP_SIZE     4096u
 #define CHUNK_BITMAP_SLOTS    2
