@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command `lamina`: finds the subcommand and hands over.  A wrong name touches nothing, names the nearest right
+ * one and exits with 2.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dev/base.h"
+#include "tools/cmd.h"
+
+static const struct cmd commands[] = {
+	{ NULL, NULL, NULL },
+};
+
+#define NAME_MAX_LEN  32
+#define NEAREST_EDITS 3
+
+static void print_help(FILE *out)
+{
+	fputs("usage: lamina COMMAND [OPTION...] [ARGUMENT...]\n"
+	      "       lamina --help | --version\n"
+	      "\n"
+	      "commands:\n",
+	      out);
+	for (const struct cmd *c = commands; c->name; c++)
+		fprintf(out, "  %-10s %s\n", c->name, c->summary);
+	fputs("\n`lamina COMMAND --help` tells about one of them, and so does its man page lamina-COMMAND(8).\n",
+	      out);
+}
+
+static const struct cmd *find_command(const char *name)
+{
+	for (const struct cmd *c = commands; c->name; c++) {
+		if (strcmp(c->name, name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Letters to insert, delete or replace until @a is @b; a name that is too long counts as far away. */
+static unsigned int edit_distance(const char *a, const char *b)
+{
+	size_t len_a = strlen(a), len_b = strlen(b);
+	unsigned int row[NAME_MAX_LEN + 1];
+
+	if (len_a > NAME_MAX_LEN || len_b > NAME_MAX_LEN)
+		return NAME_MAX_LEN;
+	for (size_t j = 0; j <= len_b; j++)
+		row[j] = (unsigned int)j;
+	for (size_t i = 1; i <= len_a; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = (unsigned int)i;
+		for (size_t j = 1; j <= len_b; j++) {
+			unsigned int above = row[j];
+
+			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[len_b];
+}
+
+static const struct cmd *find_nearest(const char *name)
+{
+	const struct cmd *nearest = NULL;
+	unsigned int best = NEAREST_EDITS + 1;
+
+	for (const struct cmd *c = commands; c->name; c++) {
+		unsigned int d = edit_distance(name, c->name);
+
+		if (d < best) {
+			best = d;
+			nearest = c;
+		}
+	}
+	return nearest;
+}
+
+static int complain_unknown(const char *name)
+{
+	const struct cmd *nearest = find_nearest(name);
+
+	if (nearest)
+		fprintf(stderr, "lamina: there is no command '%s'; did you mean '%s'?\n", name, nearest->name);
+	else
+		fprintf(stderr, "lamina: there is no command '%s'; `lamina --help` lists them\n", name);
+	return CMD_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const struct cmd *cmd;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
+		switch (c) {
+		case 'h':
+			print_help(stdout);
+			return CMD_OK;
+		case 'V':
+			puts("lamina " LAMINA_VERSION);
+			return CMD_OK;
+		default:
+			fputs("lamina: `lamina --help` shows the usage\n", stderr);
+			return CMD_USAGE;
+		}
+	}
+	if (optind == argc) {
+		print_help(stderr);
+		return CMD_USAGE;
+	}
+	cmd = find_command(argv[optind]);
+	if (!cmd)
+		return complain_unknown(argv[optind]);
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* the subcommand scans its own arguments from the start */
+	return cmd->fn(argc, argv);
+}
