@@ -75,7 +75,7 @@ static int find_program(void **state)
 	program[n] = '\0';
 	slash = strrchr(program, '/');
 	assert_non_null(slash);
-	strcpy(slash, "/../lamina");
+	snprintf(slash, (size_t)(program + sizeof(program) - slash), "/../lamina");
 	return access(program, X_OK);
 }
 
