@@ -183,7 +183,8 @@ struct disk_bitmap {
 /*
  * Journal: a ring of records, each a multiple of 4 KiB, written with one durable write.  A record holds whole
  * transactions, a transaction holds item changes.  A record never wraps: where it would not fit before the end of the
- * ring, the rest is filled by a record without transactions.
+ * ring, the rest is filled by a record without transactions; only the first RECORD_ALIGN bytes of such a filler are
+ * written and checksummed.
  */
 
 #define RECORD_ALIGN	4096u
