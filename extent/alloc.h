@@ -19,8 +19,11 @@
 /* Bytes of changes that one alloc_take() or alloc_give() makes at most: two puts of 28, three keys of 20. */
 #define ALLOC_LOG 116u
 
-/* Item calls of one alloc_take() at most, for a volume of @nr_devices. */
-#define ALLOC_CALLS_MAX 700u
+/*
+ * Item calls of one alloc_take() at most, with alignments up to 64 KiB: three searches (aligned, less aligned, part
+ * of the length), each of at most 5 classes whose runs may not fit (17 calls) and 43 without a run on the device (3).
+ */
+#define ALLOC_CALLS_MAX (3 * (5 * 17 + 43 * 3) + 6)
 
 struct alloc_want {
 	uint64_t len;	  /* blocks, > 0 */
