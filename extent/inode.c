@@ -174,10 +174,10 @@ int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct ino
 	int err;
 
 	err = inode_get(txn, ino, &inode);
-	if (err == -ENOENT || (!err && inode.generation != generation))
-		return -ESTALE;
 	if (err)
-		return err;
+		return err == -ENOENT ? -ESTALE : err;
+	if (inode.generation != generation || (inode.flags & INODE_REAPING))
+		return -ESTALE;
 	*ret_inode = inode;
 	return 0;
 }

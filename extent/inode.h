@@ -31,6 +31,7 @@
 
 /* Bits of flags; others are kept as they are. */
 #define INODE_DIRTY_TAIL 1u /* between size and the end of its block may be old bytes */
+#define INODE_REAPING	 2u /* orphan_reap_step() has begun to take it apart */
 
 struct inode_time {
 	int64_t sec;
@@ -59,7 +60,7 @@ struct inode {
 
 /* Any @ino may be asked for.  -ENOENT: there is no such inode (never was, or is freed).  -EUCLEAN: it is damaged. */
 int inode_get(struct txn *txn, uint64_t ino, struct inode *ret_inode) MUST_CHECK;
-/* The inode of a file handle; -ESTALE where there is none with this number and generation. */
+/* The inode of a file handle; -ESTALE where there is none with this number and generation, or it is being reaped. */
 int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct inode *ret_inode) MUST_CHECK;
 /* Write @inode as it is (INODE_LOG_PUT).  -EUCLEAN: inode_get would refuse it; nothing is written. */
 int inode_put(struct txn *txn, const struct inode *inode) MUST_CHECK;
