@@ -19,7 +19,11 @@ enum io_op {
 	IO_WRITEV,
 	IO_WRITEV_DSYNC, /* RWF_DSYNC */
 	IO_FDATASYNC,
-	IO_WRITEV_FDATASYNC, /* a write, linked to an fdatasync that starts when it has completed in full */
+	/*
+	 * A write, linked to an fdatasync that starts when it has completed in full.  After a short write nothing
+	 * was synced: whoever continues with the rest by the same operation has it all synced in the end.
+	 */
+	IO_WRITEV_FDATASYNC,
 };
 
 struct io_req {
@@ -29,14 +33,17 @@ struct io_req {
 	unsigned int nr_iov;
 	uint64_t off;
 	int64_t result;			  /* bytes, or negative errno; short transfers are the caller's to continue */
-	void (*done)(struct io_req *req); /* from the reactor's loop, never from inside io_submit() */
+	void (*done)(struct io_req *req); /* from the reactor's loop, never from inside io_req_submit() */
 	void *owner;
 	struct list link; /* the reactor's while in flight */
 	uint64_t priv[4]; /* the same */
 };
 
-/* Start @req. Queued inside when the ring is full; submissions of one turn of the loop go out together. */
-void io_submit(struct reactor *r, struct io_req *req);
+/*
+ * Start @req. Queued inside when the ring is full; submissions of one turn of the loop go out together.  Requests in
+ * flight at the same time have no order among themselves.
+ */
+void io_req_submit(struct reactor *r, struct io_req *req);
 
 /* Whether the back end does @op asynchronously; where not, the caller takes a helper thread. */
 bool io_is_supported(const struct reactor *r, enum io_op op);
