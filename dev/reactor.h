@@ -78,11 +78,20 @@ struct reactor_options {
 	unsigned int queue_depth; /* requests in flight at most; 0: default */
 	unsigned int helpers;	  /* threads of the pool; 0: default */
 	unsigned int max_fibers;  /* 0: default */
+	size_t stack_size;	  /* bytes for each fiber; 0: default; -EINVAL if absurd */
 	uint64_t seed;		  /* of reactor_random; 0: from the system */
 };
 
-/* @opt NULL: all defaults.  One line in the log says which back end was taken and why. */
+/*
+ * @opt NULL: all defaults.  The environment variable LAMINA_IO (uring, libaio, auto) overrides @opt's back end.  One
+ * line in the log says which was taken and why.  A reactor belongs to the thread that opened it.  -EINVAL: options
+ * out of range, or LAMINA_IO is none of those; -ENOSYS and others: no back end can be had, as the log says.
+ */
 int reactor_open(const struct reactor_options *opt, struct reactor **ret_r) MUST_CHECK;
+/*
+ * Waits for file I/O in flight and for helpers at work, without delivering anything any more; discards what else is
+ * queued and all fibers left over.  Not while it runs.  NULL is allowed.
+ */
 void reactor_close(struct reactor *r);
 const char *reactor_backend_name(const struct reactor *r);
 
