@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dev/backend.h"
@@ -217,7 +216,7 @@ static int uring_enter(struct uring *u, uint64_t wait_ns)
 
 static void uring_enter_checked(struct uring *u, uint64_t wait_ns)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct pollfd wake = { .fd = u->wake_fd, .events = POLLIN };
 	int ret = uring_enter(u, wait_ns);
 
 	if (ret >= 0 || ret == -ETIME || ret == -EINTR)
@@ -227,7 +226,7 @@ static void uring_enter_checked(struct uring *u, uint64_t wait_ns)
 		abort();
 	}
 	/* The kernel lacks memory for what is on the ring, which stays there: give it time. */
-	nanosleep(&pause, NULL);
+	poll(&wake, 1, 1);
 }
 
 static void uring_poll(struct backend *b, uint64_t wait_ns)
