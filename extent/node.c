@@ -106,9 +106,12 @@ static inline __attribute__((always_inline)) unsigned int slots_below(const uint
 	size_t below = 0;
 
 	while (nr > 1) {
-		size_t half = nr / 2;
-		size_t go = -(size_t)(key_wide(slot_key(base + (half - 1) * stride)) < key) & half;
+		size_t half = nr / 2, next = (nr - half) / 2;
+		size_t go;
 
+		__builtin_prefetch(base + next * stride);
+		__builtin_prefetch(base + (half + next) * stride);
+		go = -(size_t)(key_wide(slot_key(base + (half - 1) * stride)) < key) & half;
 		base += go * stride;
 		below += go;
 		nr -= half;
