@@ -520,10 +520,11 @@ static void inner_append(void *dst, const void *src, size_t from)
 unsigned int inner_split(void *left, void *right, unsigned int slot)
 {
 	unsigned int nr = node_nr(left);
-	unsigned int kept = slot == nr ? nr : nr / 2;
+	/* Near the right edge keys most likely go on ascending (new files): leave a nearly full block behind. */
+	unsigned int kept = slot >= nr - nr / 8 ? slot : nr / 2;
 
 	assert(node_level(left) > 0);
-	assert(nr > 0);
+	assert(!inner_has_room(left));
 	assert(slot <= nr);
 	assert(node_level(right) == node_level(left));
 	assert(node_nr(right) == 0);

@@ -69,7 +69,10 @@ void inner_set_key(void *block, unsigned int i, struct key key);
 bool inner_has_room(const void *block);
 void inner_insert(void *block, unsigned int slot, struct key key, uint64_t daddr, uint64_t epoch);
 void inner_delete(void *block, unsigned int slot);
-/* As leaf_split(), for a child that belongs at @slot: it goes to @left if @slot < kept, else to @right. */
+/*
+ * As leaf_split(), of a full block, for a child that belongs at @slot or that will come from a split of the child
+ * there: it goes to @left if @slot < kept, else to @right at @slot - kept.
+ */
 unsigned int inner_split(void *left, void *right, unsigned int slot);
 bool inner_can_merge(const void *left, const void *right);
 void inner_merge(void *left, const void *right);

@@ -379,6 +379,9 @@ static void test_inner_split(void **state)
 	assert_checks(left);
 	assert_int_equal(inner_split(left, right, INNER_CAPACITY), INNER_CAPACITY);
 	assert_int_equal(node_nr(right), 0);
+	assert_int_equal(inner_split(left, right, INNER_CAPACITY - 20), INNER_CAPACITY - 20);
+	inner_merge(left, right);
+	node_init(right, 1, uuid);
 	assert_int_equal(inner_split(left, right, 7), INNER_CAPACITY / 2);
 	assert_int_equal(node_nr(right), INNER_CAPACITY - INNER_CAPACITY / 2);
 	inner_child(right, 0, &daddr, &epoch);
@@ -573,7 +576,6 @@ static void use_inner(void *block)
 	(void)!inner_child_slot(block, state_key(3));
 	while (inner_has_room(block))
 		inner_insert(block, node_nr(block) / 2, KEY_MAX, 1, 1);
-	inner_delete(block, 0);
 	inner_split(block, right, 1);
 	inner_merge(right, block);
 	free(right);
