@@ -46,7 +46,7 @@ static void bench_run(const struct sim_disk_config *more, int (*fn)(void *arg))
 	blkdev_buf_free(b.buf);
 }
 
-static int write_fill(struct bench *b, uint64_t off, size_t len, uint8_t byte)
+static FIBER_FN int write_fill(struct bench *b, uint64_t off, size_t len, uint8_t byte)
 {
 	memset(b->buf, byte, len);
 	return blkdev_write(b->dev, off, b->buf, len);
@@ -90,7 +90,7 @@ static void assert_seen(const struct bench *b, uint64_t off, const char *bytes)
 			fail_msg("at %llu a cut %s %c", (unsigned long long)off, want[i] ? "never left" : "left", i);
 }
 
-static int body_reads_back(void *arg)
+static FIBER_FN int body_reads_back(void *arg)
 {
 	struct bench *b = arg;
 	uint8_t *other = blkdev_buf_alloc(8192);
@@ -119,7 +119,7 @@ static void test_reads_back(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_reads_back);
 }
 
-static int body_cache(void *arg)
+static FIBER_FN int body_cache(void *arg)
 {
 	struct bench *b = arg;
 
@@ -153,7 +153,7 @@ static void test_volatile_cache(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_cache);
 }
 
-static int body_write_through(void *arg)
+static FIBER_FN int body_write_through(void *arg)
 {
 	struct bench *b = arg;
 
@@ -168,7 +168,7 @@ static void test_no_volatile_cache(void **state)
 }
 
 /* Units of one write survive independently, also newer ones without older ones, but no unit is torn. */
-static int body_tearing(void *arg)
+static FIBER_FN int body_tearing(void *arg)
 {
 	struct bench *b = arg;
 	bool first_only = false, second_only = false;
@@ -225,13 +225,13 @@ static void flight_start(struct bench *b, struct flight *f, enum blk_op op, uint
 	blkdev_submit(b->dev, &f->req);
 }
 
-static void flight_wait(const struct flight *f)
+static FIBER_FN void flight_wait(const struct flight *f)
 {
 	while (!f->ended)
 		fiber_park();
 }
 
-static int body_flush_is_exact(void *arg)
+static FIBER_FN int body_flush_is_exact(void *arg)
 {
 	struct bench *b = arg;
 	struct flight w, fl;
@@ -258,7 +258,7 @@ static void test_flush_is_exact(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_flush_is_exact);
 }
 
-static int body_order(void *arg)
+static FIBER_FN int body_order(void *arg)
 {
 	struct bench *b = arg;
 	struct flight f[8];
@@ -286,7 +286,7 @@ static bool is_write(const struct blk_req *req, void *arg)
 	return req->op == BLK_WRITE;
 }
 
-static int body_hold(void *arg)
+static FIBER_FN int body_hold(void *arg)
 {
 	struct bench *b = arg;
 	struct flight w, r;
@@ -313,7 +313,7 @@ static void test_hold(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_hold);
 }
 
-static int body_faults(void *arg)
+static FIBER_FN int body_faults(void *arg)
 {
 	struct bench *b = arg;
 
@@ -363,7 +363,7 @@ static void test_faults(void **state)
 }
 
 /* A failed flush: what it should have saved is safe, or lost at the next cut, whatever later flushes say. */
-static int body_failed_flush(void *arg)
+static FIBER_FN int body_failed_flush(void *arg)
 {
 	struct bench *b = arg;
 	unsigned int lost = 0;
@@ -386,7 +386,7 @@ static void test_failed_flush(void **state)
 }
 
 /* A failed write is written in part. */
-static int body_failed_write(void *arg)
+static FIBER_FN int body_failed_write(void *arg)
 {
 	struct bench *b = arg;
 	unsigned int written = 0;
@@ -405,7 +405,7 @@ static void test_failed_write(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_failed_write);
 }
 
-static int body_discard(void *arg)
+static FIBER_FN int body_discard(void *arg)
 {
 	struct bench *b = arg;
 	bool old = false, zero = false, garbage = false;
@@ -430,7 +430,7 @@ static void test_discard(void **state)
 }
 
 /* Power off at the third write, which is in flight: two whole ones, and the third in any state. */
-static int body_power_off_errors(void *arg)
+static FIBER_FN int body_power_off_errors(void *arg)
 {
 	struct bench *b = arg;
 
@@ -454,7 +454,7 @@ static void test_power_off_with_errors(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_power_off_errors);
 }
 
-static void write_for_ever(void *arg)
+static FIBER_FN void write_for_ever(void *arg)
 {
 	struct bench *b = arg;
 
@@ -462,7 +462,7 @@ static void write_for_ever(void *arg)
 		assert_int_equal(write_fill(b, (i % 64) * SECTOR, SECTOR, 'w'), 0);
 }
 
-static int body_power_off_silent(void *arg)
+static FIBER_FN int body_power_off_silent(void *arg)
 {
 	struct bench *b = arg;
 
@@ -482,7 +482,7 @@ static void test_power_off_in_silence(void **state)
 	bench_run(&(struct sim_disk_config){ 0 }, body_power_off_silent);
 }
 
-static int body_unreadable(void *arg)
+static FIBER_FN int body_unreadable(void *arg)
 {
 	struct bench *b = arg;
 	struct flight w;
@@ -524,7 +524,7 @@ struct writer {
 	struct sim_tape *tape;
 };
 
-static void writer_main(void *arg)
+static FIBER_FN void writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct sim_rng dice = sim_rng_make(w->b->seed, w->index);
@@ -557,7 +557,7 @@ static void writer_main(void *arg)
 
 static struct sim_tape *workload_tape;
 
-static int body_workload(void *arg)
+static FIBER_FN int body_workload(void *arg)
 {
 	struct bench *b = arg;
 	struct writer w[4];
@@ -701,7 +701,7 @@ static void test_image_dump(void **state)
 
 /* Misuse that no real disk would tell us about aborts the test. */
 
-static int body_overlap(void *arg)
+static FIBER_FN int body_overlap(void *arg)
 {
 	struct bench *b = arg;
 	struct flight f[2];
@@ -714,7 +714,7 @@ static int body_overlap(void *arg)
 	return 0;
 }
 
-static int body_changed_buffer(void *arg)
+static FIBER_FN int body_changed_buffer(void *arg)
 {
 	struct bench *b = arg;
 	struct flight f;

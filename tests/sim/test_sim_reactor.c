@@ -33,7 +33,7 @@ static int helper_job(void *arg)
 }
 
 /* Does a little of everything whose order is drawn. */
-static void walker_main(void *arg)
+static FIBER_FN void walker_main(void *arg)
 {
 	struct walker *me = arg;
 
@@ -52,7 +52,7 @@ static void walker_main(void *arg)
 	}
 }
 
-static int walk_all(void *arg)
+static FIBER_FN int walk_all(void *arg)
 {
 	struct world *w = arg;
 	struct walker walker[FIBERS];
@@ -90,7 +90,7 @@ static void test_one_seed_one_run(void **state)
 	assert_string_not_equal(a.order, c.order);
 }
 
-static int sleep_long(void *arg)
+static FIBER_FN int sleep_long(void *arg)
 {
 	struct reactor *r = arg;
 	uint64_t before = reactor_now_ns(r), wall = reactor_wall_ns(r);
@@ -113,14 +113,14 @@ static void test_waiting_takes_no_time(void **state)
 	reactor_close(r);
 }
 
-static void wait_for_ever(void *arg)
+static FIBER_FN void wait_for_ever(void *arg)
 {
 	struct wait_queue *q = arg;
 
 	wait_queue_wait(q);
 }
 
-static int leave_one_waiting(void *arg)
+static FIBER_FN int leave_one_waiting(void *arg)
 {
 	static struct wait_queue q;
 
