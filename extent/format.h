@@ -111,7 +111,7 @@ struct disk_super {
 	struct le64 journal_chain; /* checksum of the record before it */
 	uint8_t hash_seed[8];	   /* of directory and xattr name hashes */
 	struct disk_super_counts counts;
-	struct le64 bitmaps_checksum; /* XXH3 over the checksums (le64) of all chunks' current bitmaps, in order */
+	struct le64 bitmaps_checksum;		    /* of all current bitmaps: see below */
 	uint8_t chunk_slots[VOLUME_CHUNKS_MAX / 8]; /* bit i: which bitmap slot of chunk i is the current one */
 	uint8_t reserved[2848 - 8 - VOLUME_CHUNKS_MAX / 8];
 	struct disk_super_device devices[VOLUME_DEVICES_MAX];
@@ -158,7 +158,8 @@ struct disk_node_slot {
 
 /*
  * Metadata chunks: two bitmap slots, then tree blocks.  A checkpoint that changes a chunk's bitmap writes the slot
- * that is not current; the superblock says which one is.
+ * that is not current; the superblock says which one is.  Its bitmaps_checksum is XXH3 over the checksum field of
+ * chunk 0's bitmap with seed 0, then over that of chunk 1 with the result as seed, and so on.
  */
 
 #define CHUNK_BITMAP_SIZE     4096u
