@@ -11,7 +11,8 @@
  * and the body runs again from its start.  So a body
  *   - may run several times, and must set its caller's outputs only from what its last run found;
  *   - returns every error of the functions below as it is;
- *   - does a bounded amount of work (a long job is many transactions).
+ *   - does a bounded amount of work: a long job is many transactions.  (A body that needs more than 16,384 blocks
+ * which are not in memory gets -E2BIG.)
  *
  * Any error from the body undoes all its changes: nothing is left, in memory or on disk.  A body that returns 0 is
  * committed: visible at once to everybody in this process, and durable when txn_wait_durable(fs, seq) returns 0.
