@@ -19,8 +19,9 @@ struct helpers {
 	pthread_mutex_t lock; /* guards what follows, up to the blank line */
 	pthread_cond_t work_queued;
 	struct list queued;
+	unsigned int nr_queued;
 	struct list ended;
-	unsigned int nr_idle;
+	unsigned int nr_idle; /* waiting, or already called but not yet running again */
 	bool stopping;
 
 	int wake_fd;
@@ -57,6 +58,7 @@ static struct reactor_work *helpers_next_locked(struct helpers *h)
 		return NULL;
 	first = h->queued.next;
 	list_del(first);
+	h->nr_queued--;
 	return list_entry(first, struct reactor_work, link);
 }
 
@@ -134,14 +136,14 @@ void helpers_close(struct helpers *h)
 
 void helpers_queue(struct helpers *h, struct reactor_work *w)
 {
-	bool all_busy;
+	bool enough;
 
 	pthread_mutex_lock(&h->lock);
 	list_add_tail(&w->link, &h->queued);
-	all_busy = h->nr_idle == 0;
+	enough = ++h->nr_queued <= h->nr_idle;
 	pthread_cond_signal(&h->work_queued);
 	pthread_mutex_unlock(&h->lock);
-	if (!all_busy || h->nr_threads == h->nr_max)
+	if (enough || h->nr_threads == h->nr_max)
 		return;
 	if (helpers_add_thread(h)) {
 		log_warn("cannot start another helper thread, going on with %u: raise the limit of threads",

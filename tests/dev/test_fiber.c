@@ -5,10 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +15,7 @@
 #include "dev/fiber_sync.h"
 #include "dev/reactor.h"
 #include "dev/reactor_int.h"
+#include "tests/lib/child.h"
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -397,33 +395,6 @@ static void test_stack_size_is_checked(void **state)
 
 /* ---- deaths ---- */
 
-/* Run @body in a child; returns its wait status.  The child is silent. */
-static int child_status(void (*body)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		signal(SIGABRT, SIG_DFL);
-		signal(SIGSEGV, SIG_DFL);
-		if (!freopen("/dev/null", "w", stderr))
-			_exit(99);
-		body();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static void assert_aborts(void (*body)(void))
-{
-	int status = child_status(body);
-
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGABRT);
-}
-
 static void run_in_new_reactor(int (*fn)(void *arg))
 {
 	struct reactor *r;
@@ -474,10 +445,7 @@ static void overflow_body(void)
 
 static void test_overflow_hits_guard(void **state)
 {
-	int status = child_status(overflow_body);
-
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_GUARD_HIT);
+	assert_int_equal(child_exit_status(overflow_body), EXIT_GUARD_HIT);
 }
 
 static FIBER_FN int switch_in_no_switch(void *arg)
@@ -506,7 +474,7 @@ static FIBER_FN int wake_in_no_switch(void *arg)
 static void test_no_switch(void **state)
 {
 	assert_int_equal(reactor_run(*state, wake_in_no_switch, NULL), 0);
-	assert_aborts(switch_in_no_switch_body);
+	assert_true(child_aborts(switch_in_no_switch_body));
 }
 
 static FIBER_FN void end_with_mutex(void *arg)
@@ -532,7 +500,7 @@ static void end_with_mutex_body(void)
 
 static void test_end_with_mutex_aborts(void **state)
 {
-	assert_aborts(end_with_mutex_body);
+	assert_true(child_aborts(end_with_mutex_body));
 }
 
 int main(void)
