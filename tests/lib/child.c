@@ -25,8 +25,10 @@ int child_status(void (*body)(void))
 	if (pid < 0)
 		abort();
 	if (pid == 0) {
-		signal(SIGABRT, SIG_DFL);
-		signal(SIGSEGV, SIG_DFL);
+		const struct sigaction by_default = { .sa_handler = SIG_DFL };
+
+		sigaction(SIGABRT, &by_default, NULL);
+		sigaction(SIGSEGV, &by_default, NULL);
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(EXIT_NO_STDERR);
 		body();
