@@ -10,13 +10,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "extent/dir.h"
 #include "extent/format.h"
 #include "extent/inode.h"
 #include "extent/item.h"
+#include "extent/xattr.h"
 
-#define NSEC_PER_SEC	1000000000u
-#define SYMLINK_PARTS	2u
-#define FILE_BLOCKS_MAX ((INODE_SIZE_MAX >> DADDR_BLOCK_SHIFT) + 1)
+#define NSEC_PER_SEC	   1000000000u
+#define SYMLINK_PARTS	   2u
+#define FILE_BLOCKS_MAX	   ((INODE_SIZE_MAX >> DADDR_BLOCK_SHIFT) + 1)
+#define XATTR_PART_MASK	   0xffu
+#define XATTR_COOKIE_FIRST 65536u
 
 static bool addr_is_valid(uint64_t daddr)
 {
@@ -134,10 +138,27 @@ static bool symlink_is_valid(struct key key, const void *val, size_t len)
 	return key_off(key) < SYMLINK_PARTS && len > 0 && len <= ITEM_VALUE_MAX && !memchr(val, '\0', len);
 }
 
-/* Whether a part begins with a head is known only to xattr.c, which looks itself. */
+/* Part 0 of an attribute: head, name and what of the value still fits. */
+static bool xattr_head_is_valid(const void *val, size_t len)
+{
+	struct disk_xattr d;
+	const uint8_t *name = (const uint8_t *)val + sizeof(d);
+
+	if (len < sizeof(d))
+		return false;
+	memcpy(&d, val, sizeof(d));
+	return d.name_len > 0 && le32_get(d.value_len) <= XATTR_VALUE_MAX &&
+	       len == min_u64(sizeof(d) + d.name_len + le32_get(d.value_len), ITEM_VALUE_MAX) &&
+	       !memchr(name, '\0', d.name_len) && d.reserved[0] == 0 && d.reserved[1] == 0 && d.reserved[2] == 0;
+}
+
 static bool xattr_is_valid(struct key key, const void *val, size_t len)
 {
-	return len > 0 && len <= ITEM_VALUE_MAX;
+	unsigned int part = key_off(key) & XATTR_PART_MASK;
+
+	if (key_off(key) < XATTR_COOKIE_FIRST || part >= XATTR_PARTS_MAX)
+		return false;
+	return part ? len > 0 && len <= ITEM_VALUE_MAX : xattr_head_is_valid(val, len);
 }
 
 static bool dirent_type_is_valid(uint8_t type)
@@ -167,7 +188,7 @@ static bool dirent_is_valid(struct key key, const void *val, size_t len)
 {
 	struct disk_dirent d;
 
-	if (len < sizeof(d))
+	if (len < sizeof(d) || key_off(key) < DIR_COOKIE_FIRST)
 		return false;
 	memcpy(&d, val, sizeof(d));
 	return len == sizeof(d) + d.name_len && name_is_valid((const char *)val + sizeof(d), d.name_len) &&

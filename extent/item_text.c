@@ -113,6 +113,14 @@ static void print_dirent(FILE *out, const void *val, size_t len)
 	fprintf(out, " ino %" PRIu64 " %s", le64_get(d->ino), types[d->type]);
 }
 
+static void print_xattr_head(FILE *out, const void *val)
+{
+	const struct disk_xattr *d = val;
+
+	print_quoted(out, d + 1, d->name_len);
+	fprintf(out, " %u bytes", le32_get(d->value_len));
+}
+
 static void print_extent(FILE *out, const void *val, size_t len)
 {
 	const struct disk_extent *d = val;
@@ -214,7 +222,10 @@ void item_print(FILE *out, struct key key, const void *val, size_t len)
 	if (!form->print)
 		return;
 	fputs(": ", out);
-	form->print(out, val, len);
+	if (key_zone(key) == ZONE_FILE && key_type(key) == ITEM_XATTR && (key_off(key) & 0xff) == 0)
+		print_xattr_head(out, val);
+	else
+		form->print(out, val, len);
 }
 
 /* Parsing */

@@ -435,7 +435,7 @@ static void *rich_leaf(void)
 	put(block, key_make(ZONE_ORPHAN, 0, ITEM_ORPHAN, 9), NULL, 0);
 	put(block, key_make(ZONE_FILE, 12, ITEM_INODE, 0), &inode, sizeof(inode));
 	put(block, key_make(ZONE_FILE, 12, ITEM_SYMLINK, 0), "target", 6);
-	put(block, key_make(ZONE_FILE, 12, ITEM_XATTR, 0x100), "0123456789", 10);
+	put(block, key_make(ZONE_FILE, 12, ITEM_XATTR, 0x10001), "0123456789", 10);
 	put(block, key_make(ZONE_FILE, 12, ITEM_DIRENT, 0x4200), &dirent, sizeof(dirent));
 	put(block, key_make(ZONE_FILE, 12, ITEM_EXTENT, 0), &extent, sizeof(extent));
 	put(block, key_make(ZONE_FILE, 12, ITEM_EXTENT, 16), &extent, sizeof(extent));
