@@ -201,12 +201,13 @@ FIBER_FN static int mount_identify(struct blkdev **devs, unsigned int nr, struct
 	for (unsigned int i = 0; i < nr; i++) {
 		struct label *label = &vol->labels[i];
 		struct label_report report;
-		int err = label_read(devs[i], label, &report, why);
+		struct why reason;
+		int err = label_read(devs[i], label, &report, &reason);
 
 		if (err)
-			return err;
+			return why_set(why, err, "%s: %.400s", devs[i]->info.name, reason.text);
 		if (report.trouble.text[0])
-			log_warn("%s", report.trouble.text);
+			log_warn("%s: %s", devs[i]->info.name, report.trouble.text);
 		if (memcmp(label->volume_uuid, vol->labels[0].volume_uuid, UUID_LEN) != 0)
 			return why_set(why, -EINVAL, "%s and %s belong to different volumes; give the devices of one",
 				       devs[0]->info.name, devs[i]->info.name);
@@ -239,10 +240,13 @@ FIBER_FN static int mount_super(struct mount_volume *vol, struct blkdev **devs, 
 				struct why *why)
 {
 	struct super_report report;
-	int err = super_read(vol->devs[0], vol->labels[0].volume_uuid, &vol->super, &report, why);
+	struct why reason;
+	int err = super_read(vol->devs[0], vol->labels[0].volume_uuid, &vol->super, &report, &reason);
 
-	if (!err && report.trouble.text[0])
-		log_warn("%s", report.trouble.text);
+	if (err)
+		return why_set(why, err, "%s: %.400s", vol->devs[0]->info.name, reason.text);
+	if (report.trouble.text[0])
+		log_warn("%s: %s", vol->devs[0]->info.name, report.trouble.text);
 	for (unsigned int i = 0; i < nr && !err; i++)
 		err = mount_check_device(vol, devs[i], &vol->labels[i], why);
 	for (unsigned int i = 0; i < vol->super.nr_devices && !err; i++)

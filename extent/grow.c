@@ -89,7 +89,7 @@ int fs_grow_metadata(struct fs *fs)
 
 void fs_grow_early(struct fs *fs)
 {
-	if (fs->chunks.free >= fs->chunks.total / 4 || fs->grower || fs->txn_seq < fs->grow_retry_seq)
+	if (!fs->journal || fs->chunks.free >= fs->chunks.total / 4 || fs->grower || fs->txn_seq < fs->grow_retry_seq)
 		return;
 	/* Without it things go on, with more checkpoints. */
 	if (fs_grow_metadata(fs) == 0)

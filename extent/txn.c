@@ -402,14 +402,23 @@ static int pins_add(struct txn_pins *pins, struct block *b)
 	return 0;
 }
 
+/* Move what is dirty to disk: by the checkpoint fiber, or while replaying by ourselves. */
+FIBER_FN static int txn_checkpoint(struct fs *fs)
+{
+	if (fs->journal)
+		return ckpt_wait(fs);
+	/* A replay for reading only keeps all in memory: the ring bounds it. */
+	return fs->read_only ? 0 : ckpt_write(fs);
+}
+
 /*
  * Metadata space has run out under a body that must leave @reserve blocks free: release what a checkpoint can, or add
  * a chunk.  0: try again.
  */
 FIBER_FN static int txn_find_space(struct fs *fs, uint64_t reserve)
 {
-	if (fs->chunks.nr_gone + fs->chunks.nr_freeing > 0 && fs->journal) {
-		int err = ckpt_wait(fs);
+	if (fs->chunks.nr_gone + fs->chunks.nr_freeing > 0) {
+		int err = txn_checkpoint(fs);
 
 		if (err || fs->chunks.free > reserve + BLOCK_LEVEL_MAX)
 			return err;
@@ -437,18 +446,16 @@ FIBER_FN static int txn_restart(struct fs *fs, struct txn_pins *pins)
 /* Before a changing transaction: not too far ahead of the checkpoint, room in the journal. */
 FIBER_FN static int txn_admit(struct fs *fs, size_t log_max)
 {
-	if (fs->failed || fs->read_only)
+	if (fs->failed)
 		return -EROFS;
-	if (!fs->journal)
-		return 0;
 	fs_grow_early(fs);
-	while (fs->cache.nr_dirty + fs->cache.nr_frozen > fs->opt.dirty_blocks_max) {
-		int err = ckpt_wait(fs);
+	while (fs->cache.nr_dirty + fs->cache.nr_frozen > fs->opt.dirty_blocks_max && !fs->read_only) {
+		int err = txn_checkpoint(fs);
 
 		if (err)
 			return err;
 	}
-	return journal_wait_room(fs->journal, log_max);
+	return fs->journal ? journal_wait_room(fs->journal, log_max) : 0;
 }
 
 /* What a failed body means for the store: its error stays its own unless it is about metadata. */
@@ -484,7 +491,7 @@ FIBER_FN static int txn_loop(struct fs *fs, const struct txn_options *opt, bool 
 int txn_run(struct fs *fs, const struct txn_options *opt, int (*body)(struct txn *txn, void *arg), void *arg,
 	    uint64_t *ret_seq)
 {
-	int err = txn_loop(fs, opt, true, body, arg, ret_seq);
+	int err = fs->read_only ? -EROFS : txn_loop(fs, opt, true, body, arg, ret_seq);
 
 	if (!err)
 		ckpt_consider(fs);
