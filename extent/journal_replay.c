@@ -154,8 +154,10 @@ FIBER_FN static int search_later(struct replay *r)
 	uint64_t later_lsn;
 	const void *head;
 
-	ring_seek(r->ring, r->pos.lsn);
-	for (uint64_t lsn = r->pos.lsn; lsn < r->end_lsn; lsn += RECORD_ALIGN) {
+	if (r->pos.lsn == r->end_lsn)
+		return 0;
+	ring_seek(r->ring, r->pos.lsn + RECORD_ALIGN);
+	for (uint64_t lsn = r->pos.lsn + RECORD_ALIGN; lsn < r->end_lsn; lsn += RECORD_ALIGN) {
 		if (ring_view(r->ring, lsn, RECORD_ALIGN, &head)) {
 			if (lsn - r->pos.lsn <= RECORD_SIZE_MAX)
 				return unreadable(r);
