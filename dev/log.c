@@ -39,7 +39,7 @@ static void log_write(char *line, size_t len)
 	while (done < 0 && errno == EINTR);
 }
 
-static void log_msg(enum log_level level, const char *fmt, va_list args)
+static PRINTF_FMT(2, 0) void log_msg(enum log_level level, const char *fmt, va_list args)
 {
 	char line[LOG_PREFIX_LEN + LOG_MSG_MAX + 1];
 	char *msg = line + LOG_PREFIX_LEN;

@@ -36,12 +36,12 @@ struct alloc_want {
 };
 
 /*
- * Take one run out of free space: the blocks from the goal on as far as they are free; else @want->len blocks in the
+ * Take one run out of free space: the blocks from the goal on as far as they are free; else @wish->len blocks in the
  * run that fits best; else the longest run that the search meets, cut so that its end is aligned to min_align, too.
  * The caller comes again for the rest.  -ENOSPC: there is none; exact for min_len and min_align of 1, else runs below
  * twice min_len + min_align may be overlooked.  -EUCLEAN: the items contradict each other.
  */
-int alloc_take(struct txn *txn, const struct alloc_want *want, uint64_t *ret_daddr, uint64_t *ret_len) MUST_CHECK;
+int alloc_take(struct txn *txn, const struct alloc_want *wish, uint64_t *ret_daddr, uint64_t *ret_len) MUST_CHECK;
 
 /* Make a run free.  -EUCLEAN: it is not inside a device, or (part of it) is free already. */
 int alloc_give(struct txn *txn, uint64_t daddr, uint64_t len) MUST_CHECK;
