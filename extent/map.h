@@ -20,7 +20,8 @@
  *     puts it;
  *   - leave everything else about the inode alone: change attribute, times and size are the caller's;
  *   - put blocks that leave a map into limbo under @tag (extent/limbo.h).
- * -EUCLEAN: the items contradict each other, or name blocks outside of the devices.
+ * -EINVAL: the range is empty or reaches beyond MAP_BLK_MAX.  -EUCLEAN: the items contradict each other, or name
+ * blocks outside of the devices.
  */
 
 #include "extent/alloc.h"
@@ -35,13 +36,13 @@
  *   alloc:   take space, one edit
  *   convert: drop an owner, one run to limbo, edits of both maps
  *   punch:   drop an owner, runs of both maps to limbo, edits of both
- *   clone:   punch (whose owners may fall in two counts), add an owner, edit source and destination
+ *   clone:   punch (in two parts where blocks are in both), add an owner, edit source and destination
  */
 #define MAP_EDIT_LOG	148u
 #define MAP_ALLOC_LOG	(ALLOC_LOG + MAP_EDIT_LOG)
 #define MAP_CONVERT_LOG (SHARE_LOG + LIMBO_LOG + 2 * MAP_EDIT_LOG)
 #define MAP_PUNCH_LOG	(SHARE_LOG + 2 * LIMBO_LOG + 2 * MAP_EDIT_LOG)
-#define MAP_CLONE_LOG	(MAP_PUNCH_LOG + SHARE_LOG + LIMBO_LOG + SHARE_LOG + 2 * MAP_EDIT_LOG)
+#define MAP_CLONE_LOG	(2 * MAP_PUNCH_LOG + SHARE_LOG + 2 * MAP_EDIT_LOG)
 
 enum map_fork {
 	MAP_DATA,
