@@ -148,6 +148,21 @@ int fs_checkpoint(struct fs *fs)
 	return ckpt_wait(fs);
 }
 
+void fs_bulk_begin(struct fs *fs)
+{
+	assert(!fs->bulk);
+	fs->bulk = true;
+}
+
+int fs_bulk_end(struct fs *fs)
+{
+	int err = fs_checkpoint(fs);
+
+	assert(fs->bulk);
+	fs->bulk = false;
+	return err;
+}
+
 void fs_abandon(struct fs *fs)
 {
 	if (!fs)

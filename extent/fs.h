@@ -21,8 +21,6 @@ struct fs_format_options {
 	char name[LABEL_NAME_LEN]; /* of the volume; may be empty */
 	uint64_t journal_size;	   /* bytes; 0: chosen by the size of device 0 */
 	uint64_t chunk_size; /* bytes of a metadata chunk, power of two, 1 MiB to 256 MiB; 0: by the volume's size */
-	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL; never switches */
-	void *progress_arg;
 };
 
 #define FS_DEVICE_SIZE_MIN (8u << 20)
@@ -65,6 +63,15 @@ FIBER_FN void fs_abandon(struct fs *fs);
 
 /* Write everything committed so far into the tree on disk.  Transactions go on meanwhile. */
 FIBER_FN int fs_checkpoint(struct fs *fs) MUST_CHECK;
+
+/*
+ * Loading much at once: between these two, transactions are not journaled.  They are durable when fs_bulk_end() has
+ * returned 0; a crash before that leaves some first part of them.  Keys in ascending order fill the leaves
+ * completely. Begin waits for nothing; end writes a checkpoint, and until it has returned no other transaction may
+ * run.
+ */
+void fs_bulk_begin(struct fs *fs);
+FIBER_FN int fs_bulk_end(struct fs *fs) MUST_CHECK;
 
 struct fs_ckpt_stats {
 	uint64_t nr;

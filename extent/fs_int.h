@@ -101,6 +101,7 @@ struct fs {
 	struct wait_queue grown; /* it has, or failed */
 	int grow_result;
 	uint64_t grow_retry_seq; /* no early growth before this transaction */
+	bool bulk;		 /* transactions are not journaled */
 	bool read_only;		 /* by option */
 	bool failed;		 /* by damage or I/O error: read-only from then on (I12) */
 	char error[256];	 /* the first failure */

@@ -93,5 +93,5 @@ void fs_grow_early(struct fs *fs)
 		return;
 	/* Without it things go on, with more checkpoints. */
 	if (fs_grow_metadata(fs) == 0)
-		log_info("volume \"%s\": metadata grew to %u chunks", fs->name, fs->chunks.nr);
+		log_debug("volume \"%s\": metadata grew to %u chunks", fs->name, fs->chunks.nr);
 }

@@ -338,6 +338,8 @@ static uint64_t txn_commit(struct txn *txn)
 	if (txn->nr == 0)
 		return 0;
 	fs->nr_txns++;
+	if (fs->bulk)
+		return fs->txn_seq;
 	fs->txn_seq = fs->journal ? journal_commit(fs->journal, txn->log_len, txn->nr) : fs->txn_seq + 1;
 	return fs->txn_seq;
 }
@@ -350,7 +352,7 @@ static int txn_run_once(struct fs *fs, const struct txn_options *opt, bool chang
 
 	fiber_no_switch_begin();
 	txn_begin(fs, opt, changing);
-	if (changing && fs->journal) {
+	if (changing && fs->journal && !fs->bulk) {
 		txn->log = journal_begin(fs->journal);
 		txn->log_max = log_max;
 	}

@@ -322,6 +322,45 @@ static void test_full_volume_can_still_delete(void **state)
 	with_store(&(struct store_config){ .seed = 6, .disk_size = 16 << 20 }, do_full, NULL);
 }
 
+/* Loading without the journal: all there after its end, a first part of it after a crash. */
+
+FIBER_FN static void do_bulk(struct store *s, void *arg)
+{
+	struct fs_stats before, after;
+
+	format_and_mount(s);
+	put(s, 0, "journaled");
+	fs_stats(s->fs, &before);
+	fs_bulk_begin(s->fs);
+	for (uint64_t n = 1; n < 20000; n++)
+		put(s, n, "some text that takes a few bytes of room in a leaf");
+	fs_stats(s->fs, &after);
+	assert_true(after.journal_bytes <= before.journal_bytes + RECORD_ALIGN);
+	if (s->cfg.seed % 2 == 0) {
+		assert_int_equal(fs_bulk_end(s->fs), 0);
+		put(s, 20000, "journaled again");
+		assert_int_equal(txn_wait_durable(s->fs, put(s, 20001, "and waited for")), 0);
+	}
+	store_power_cut(s, s->cfg.seed);
+	assert_int_equal(store_mount(s), 0);
+	if (s->cfg.seed % 2 == 0) {
+		assert_int_equal(count_range(s, 0, 30000, false, 1000), 20002);
+	} else {
+		uint64_t nr = count_range(s, 0, 30000, false, 1000);
+
+		assert_true(nr <= 20000);
+		if (nr > 0)
+			expect(s, nr, NULL);
+	}
+	store_unmount(s);
+}
+
+static void test_bulk_load(void **state)
+{
+	for (uint64_t seed = 0; seed < 6; seed++)
+		with_store(&(struct store_config){ .seed = seed }, do_bulk, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_across_many_leaves),
 		cmocka_unit_test(test_durable_survives_power_cuts),
 		cmocka_unit_test(test_full_volume_can_still_delete),
+		cmocka_unit_test(test_bulk_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
