@@ -361,6 +361,38 @@ static void test_largest(void **state)
 	world_run(state, largest);
 }
 
+/* Half full, near its end: what has room in bytes has none in one piece. */
+FIBER_FN static int filler_counts(void *arg)
+{
+	struct world *w = arg;
+	uint64_t half = w->cfg.size / 2;
+	struct journal_replay_result res;
+	uint64_t seq;
+
+	w->super.lsn = half - 4 * RECORD_ALIGN;
+	open_first(w);
+	while (journal_used(w->j) < half) {
+		add_plain(w, 3000, 100);
+		CHECK_EQ(journal_wait_durable(w->j, journal_next_seq(w->j) - 1), 0);
+	}
+	CHECK_EQ(journal_used(w->j), half);
+	CHECK_EQ(journal_stats(w->j).waits_for_room, 0);
+	checkpoint_start(w); /* for which it has to wait now */
+	add_plain(w, journal_txn_max(w->j) - ITEM_VALUE_MAX - 20, 100);
+	CHECK_EQ(journal_stats(w->j).waits_for_room, 1);
+	checkpoint_stop(w);
+	seq = journal_next_seq(w->j) - 1;
+	journal_close(w->j);
+	CHECK_EQ(journal_replay(&w->cfg, w->super, seq, sample_check_txn, &w->check, &res), 0);
+	CHECK_EQ(res.nr_records, 2); /* the filler and the large one */
+	return 0;
+}
+
+static void test_filler_counts(void **state)
+{
+	world_run(state, filler_counts);
+}
+
 /* A write fails */
 
 FIBER_FN static void unlucky_main(void *arg)
@@ -537,9 +569,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_groups),  WORLD_TEST(test_push_back),	  WORLD_TEST(test_fairness),
-		WORLD_TEST(test_largest), WORLD_TEST(test_failure),	  WORLD_TEST(test_stuck),
-		WORLD_TEST(test_closing), WORLD_TEST(test_bad_arguments), WORLD_TEST(test_out_of_memory),
+		WORLD_TEST(test_groups),	WORLD_TEST(test_push_back),	WORLD_TEST(test_fairness),
+		WORLD_TEST(test_largest),	WORLD_TEST(test_filler_counts), WORLD_TEST(test_failure),
+		WORLD_TEST(test_stuck),		WORLD_TEST(test_closing),	WORLD_TEST(test_bad_arguments),
+		WORLD_TEST(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,7 @@ struct workload {
 	size_t nr_supers;
 	int left; /* transactions to do */
 	bool over;
+	uint64_t end_lsn;
 };
 
 FIBER_FN static void workload_writer(void *arg)
@@ -156,6 +157,7 @@ FIBER_FN static int workload_main(void *arg)
 		fiber_join(writers[i]);
 	w->over = true;
 	fiber_join(checkpointer);
+	w->end_lsn = journal_mark(w->box->j).lsn;
 	journal_close(w->box->j);
 	return 0;
 }
@@ -257,35 +259,47 @@ static void check_cut(const struct sim_player *player, const struct owed *owed, 
 	sim_image_release(&contents);
 }
 
-static void test_power_cuts(void **state)
+/* A workload from @lsn on, with the power cut at every point of it.  Returns the number of crash states. */
+static size_t cut_everywhere(uint64_t lsn, int nr_txns, uint64_t seed)
 {
-	uint64_t seed = sim_seed(1);
 	struct workload *w = sim_alloc(sizeof(*w));
 	struct owed owed = { .workload = w };
 	struct sim_player player;
-	size_t nr = 0;
+	uint64_t nr = 0;
 	struct box box;
 
-	fprintf(stderr, "LAMINA_SEED=%" PRIu64 "\n", seed);
 	box_on(&box, NULL, JOURNAL_SIZE_MIN, seed);
 	box.tape = sim_tape_new();
 	sim_disk_record(box.disk, box.tape);
 	w->box = &box;
-	w->left = 1000;
-	w->supers[w->nr_supers++] = (struct super){ .pos = { .chain = 77 } };
+	w->left = nr_txns;
+	w->supers[w->nr_supers++] = (struct super){ .pos = { .lsn = lsn, .chain = 77 } };
 	owed.super = w->supers[0];
 	box_run(&box, workload_main, w);
-	CHECK(w->supers[w->nr_supers - 1].pos.lsn > box.cfg.size);
+	CHECK(w->end_lsn > round_up_u64(lsn + 1, box.cfg.size)); /* round the end */
 	sim_player_init(&player, box.tape, owed_mark, &owed);
 	do {
 		for (int i = 0; i < 2; i++)
-			check_cut(&player, &owed, box.cfg.size, seed * 100000 + nr++);
+			check_cut(&player, &owed, box.cfg.size, seed * 1000 + nr++);
 	} while (sim_player_next(&player));
-	fprintf(stderr, "%zu crash states\n", 2 * nr);
 	sim_player_release(&player);
 	sim_tape_free(box.tape);
 	box_off(&box);
 	free(w);
+	return 2 * nr;
+}
+
+static void test_power_cuts(void **state)
+{
+	uint64_t seed = sim_seed(1);
+	size_t nr;
+
+	fprintf(stderr, "LAMINA_SEED=%" PRIu64 "\n", seed);
+	nr = cut_everywhere(0, 1100, seed * 1000);
+	/* The end of the ring, with fillers of all sizes. */
+	for (uint64_t i = 1; i <= 12; i++)
+		nr += cut_everywhere(3 * JOURNAL_SIZE_MIN - i * RECORD_ALIGN, 50, seed * 1000 + i);
+	fprintf(stderr, "%zu crash states\n", nr);
 }
 
 /* A row of records, one transaction each, with the place of each */
@@ -503,6 +517,41 @@ static void test_unsound(void **state)
 	free(row);
 }
 
+/* A record with a good checksum that goes on at the ring's start: nobody writes that. */
+static void test_across_the_end(void **state)
+{
+	static const uint8_t zeros[ITEM_VALUE_MAX];
+	const size_t value = record_change_size(ITEM_VALUE_MAX);
+	struct record_change c = { .key = { 1, 2 }, .op = CHANGE_PUT, .val = zeros, .len = ITEM_VALUE_MAX };
+	struct disk_txn head = { .len = le32_make((uint32_t)(2 * value)), .nr = le32_make(2) };
+	struct record_info info = { .chain = 3, .first_seq = 1, .nr_txns = 1 };
+	struct replay_job job = { .check.nr_lives = 1 };
+	static uint8_t rec[2 * RECORD_ALIGN];
+	uint8_t *body = rec + sizeof(struct disk_record);
+	struct record_owner owner;
+	struct box box;
+
+	box_on(&box, NULL, JOURNAL_SIZE_MIN, 1);
+	info.lsn = box.cfg.size - RECORD_ALIGN;
+	info.used = (uint32_t)(sizeof(head) + 2 * value);
+	info.size = sizeof(rec);
+	memcpy(body, &head, sizeof(head));
+	record_change_write(body + sizeof(head), &c);
+	record_change_write(body + sizeof(head) + value, &c);
+	owner.era = box.cfg.era;
+	memcpy(owner.volume_uuid, box.cfg.volume_uuid, UUID_LEN);
+	record_seal(rec, &owner, &info);
+	sim_disk_poke(box.disk, place(&box, info.lsn), rec, RECORD_ALIGN);
+	sim_disk_poke(box.disk, place(&box, 0), rec + RECORD_ALIGN, RECORD_ALIGN);
+	job.box = &box;
+	job.super.pos = (struct journal_pos){ .lsn = info.lsn, .chain = info.chain };
+	replay(&job);
+	CHECK_EQ(job.err, 0);
+	CHECK_EQ(job.res.nr_records, 0);
+	CHECK_EQ(job.res.end.lsn, info.lsn);
+	box_off(&box);
+}
+
 static void drop_line(void *owner, enum log_level level, const char *msg)
 {
 }
@@ -637,15 +686,11 @@ static void test_killed_then_power_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_cuts),
-		cmocka_unit_test(test_bit_flips),
-		cmocka_unit_test(test_flips_in_old_remains),
-		cmocka_unit_test(test_every_start),
-		cmocka_unit_test(test_wrong_starts),
-		cmocka_unit_test(test_unsound),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_apply_fails),
-		cmocka_unit_test(test_killed_then_power_cut),
+		cmocka_unit_test(test_power_cuts),	     cmocka_unit_test(test_bit_flips),
+		cmocka_unit_test(test_flips_in_old_remains), cmocka_unit_test(test_every_start),
+		cmocka_unit_test(test_wrong_starts),	     cmocka_unit_test(test_unsound),
+		cmocka_unit_test(test_across_the_end),	     cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_apply_fails),	     cmocka_unit_test(test_killed_then_power_cut),
 	};
 
 	log_set_sink(drop_line, NULL); /* each of the many cuts would write one */
