@@ -40,8 +40,8 @@ struct bench_options {
 	unsigned int repeats;
 	uint64_t files; /* loaded before measuring */
 	unsigned int parts;
-	bool busy; /* every load once more with a busy process on each processor */
-	bool full; /* up to 10 million inodes and extents */
+	bool busy;	/* every load once more with a busy process on each processor */
+	uint64_t limit; /* of inodes and extents, for mount and growth */
 	bool json;
 	const char *plot; /* prefix of the plot files, or NULL */
 };
@@ -116,6 +116,11 @@ int bench_raw_open(struct bench_env *env) MUST_CHECK;
 int bench_raw_run(struct bench_env *env, const struct bench_load *load, uint64_t ns, struct bench_run *ret_run)
 	MUST_CHECK;
 void bench_raw_close(struct bench_env *env);
+
+/* bench_growth.c: facts about size. */
+int bench_space(struct bench_env *env) MUST_CHECK;
+int bench_growth(struct bench_env *env) MUST_CHECK;
+int bench_mount(struct bench_env *env) MUST_CHECK;
 
 /* bench_peer.c: another store, in a process of its own.  -ENOENT: not built with it. */
 int bench_peer_open(const struct bench_options *opt, const char *name, struct bench_peer **ret_peer) MUST_CHECK;

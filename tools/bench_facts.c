@@ -8,8 +8,16 @@
 
 void bench_fact_add(struct bench_env *env, const char *what, const char *unit, double at, double value)
 {
+	unsigned int pos = env->nr_facts;
+
 	assert(env->nr_facts < BENCH_FACTS_MAX);
-	env->facts[env->nr_facts++] = (struct bench_fact){ .what = what, .unit = unit, .at = at, .value = value };
+	for (unsigned int i = 0; i < env->nr_facts; i++) {
+		if (strcmp(env->facts[i].what, what) == 0)
+			pos = i + 1;
+	}
+	memmove(&env->facts[pos + 1], &env->facts[pos], (env->nr_facts - pos) * sizeof(env->facts[0]));
+	env->facts[pos] = (struct bench_fact){ .what = what, .unit = unit, .at = at, .value = value };
+	env->nr_facts++;
 }
 
 void bench_facts_text(const struct bench_env *env, FILE *out)
@@ -20,12 +28,12 @@ void bench_facts_text(const struct bench_env *env, FILE *out)
 		const struct bench_fact *f = &env->facts[i];
 
 		if (strcmp(before, f->what) != 0)
-			fprintf(out, "%s%s, %s:", i ? "\n" : "\n\n", f->what, f->unit);
+			fprintf(out, "\n%-40s %-10s", f->what, f->unit);
 		before = f->what;
 		if (f->at > 0)
-			fprintf(out, "  %.0e: %.3g", f->at, f->value);
+			fprintf(out, "  %.0e: %.4g", f->at, f->value);
 		else
-			fprintf(out, "  %.3g", f->value);
+			fprintf(out, "  %.4g", f->value);
 	}
 	if (env->nr_facts)
 		fputc('\n', out);

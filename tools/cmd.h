@@ -20,4 +20,6 @@ struct cmd {
 	int (*fn)(int argc, char **argv);
 };
 
+int cmd_bench(int argc, char **argv);
+
 #endif

@@ -11,6 +11,7 @@
 #include "tools/cmd.h"
 
 static const struct cmd commands[] = {
+	{ "bench", "measure the store on this machine", cmd_bench },
 	{ NULL, NULL, NULL },
 };
 
