@@ -112,7 +112,7 @@ FIBER_FN static int mount_replay(struct fs *fs, struct why *why)
 	lot.txns = calloc(REPLAY_LOT_TXNS, sizeof(*lot.txns));
 	if (lot.bytes && lot.txns) {
 		err = journal_replay(&cfg, pos, fs->super.txn_seq, lot_add, &lot, res);
-		if (err == -EUCLEAN && res->damaged_lsn) {
+		if (err == -EUCLEAN && res->damaged) {
 			damage = err;
 			err = 0;
 		}

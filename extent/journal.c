@@ -370,7 +370,7 @@ static size_t record_max_of(const struct journal_config *cfg)
 	if (max == 0)
 		max = record_size(sizeof(struct disk_txn) + TXN_LOG_MAX);
 	max = min_u64(max, RECORD_SIZE_MAX);
-	max = min_u64(max, cfg->size / 2);
+	max = min_u64(max, cfg->size / 3);
 	return max_u64(round_down_u64(max, RECORD_ALIGN), RECORD_ALIGN);
 }
 

@@ -26,8 +26,9 @@ struct journal_config {
 	 */
 	uint64_t era;
 	/*
-	 * Bytes of one record at most; 0: what a transaction of TXN_LOG_MAX needs.  Never more than half of the ring:
-	 * so the largest record fits into an empty ring wherever that begins.  Two buffers of this size are kept.
+	 * Bytes of one record at most; 0: what a transaction of TXN_LOG_MAX needs.  Never more than a third of the
+	 * ring: so the largest fits after one trim to a mark, wherever the ring begins then and although the record
+	 * that gathered at the mark is still in it.  Two buffers of this size are kept.
 	 */
 	size_t record_max;
 	/*
@@ -59,7 +60,8 @@ struct journal_replay_result {
 	uint64_t nr_records;
 	uint64_t nr_txns;	/* given to @apply */
 	bool torn;		/* an unfinished record was seen at the end: dropped, nobody was promised it */
-	uint64_t damaged_lsn;	/* with -EUCLEAN and -EIO: where the damage lies */
+	bool damaged;		/* -EUCLEAN is the journal's, not @apply's */
+	uint64_t damaged_lsn;	/* with -EUCLEAN and -EIO: where the damage lies; may be 0 */
 	uint64_t next_good_lsn; /* with -EUCLEAN: a record that was begun when the damaged one was durable, or the
 				   same lsn if that record is whole but can't be: a fault of ours, or forged */
 };

@@ -45,6 +45,7 @@ static uint64_t next_seq_max(const struct replay *r)
 
 static int damaged(struct replay *r, uint64_t later_lsn)
 {
+	r->res->damaged = true;
 	r->res->damaged_lsn = r->pos.lsn;
 	r->res->next_good_lsn = later_lsn;
 	return -EUCLEAN;

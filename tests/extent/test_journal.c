@@ -276,7 +276,7 @@ FIBER_FN static void add_plain(struct world *w, size_t value_len, uint64_t id)
 
 FIBER_FN static void large_main(void *arg)
 {
-	add_plain(arg, 400000, 0);
+	add_plain(arg, 320000, 0);
 }
 
 FIBER_FN static void small_main(void *arg)
@@ -292,7 +292,7 @@ FIBER_FN static int fairness(void *arg)
 	struct fiber *f[5];
 
 	open_first(w);
-	CHECK_EQ(journal_txn_max(w->j), w->cfg.size / 2 - 80);
+	CHECK_EQ(journal_txn_max(w->j), round_down_u64(w->cfg.size / 3, RECORD_ALIGN) - 80);
 	CHECK_EQ(journal_wait_room(w->j, journal_txn_max(w->j) + 1), -E2BIG);
 	/* Full, but for less than the large one wants and more than a small one needs; nobody trims. */
 	while (w->cfg.size - journal_used(w->j) > 300000) {
@@ -329,7 +329,7 @@ static void test_fairness(void **state)
 }
 
 /* The largest transaction fits wherever the empty ring begins. */
-FIBER_FN static int largest(void *arg)
+FIBER_FN static int largest_anywhere(void *arg)
 {
 	struct world *w = arg;
 
@@ -358,24 +358,50 @@ FIBER_FN static int largest(void *arg)
 
 static void test_largest(void **state)
 {
-	world_run(state, largest);
+	world_run(state, largest_anywhere);
 }
 
-/* Half full, near its end: what has room in bytes has none in one piece. */
+/* One trim is enough for anybody, although the record that gathered at the mark stays, with a filler before it. */
+FIBER_FN static int one_trim(void *arg)
+{
+	struct world *w = arg;
+
+	for (uint64_t lsn = 0; lsn < w->cfg.size; lsn += 3 * RECORD_ALIGN) {
+		struct journal_pos mark;
+
+		w->super = (struct journal_pos){ lsn, 5 };
+		open_first(w);
+		add_plain(w, journal_txn_max(w->j) - ITEM_VALUE_MAX - 20, 100);
+		mark = journal_mark(w->j);
+		CHECK_EQ(journal_wait_durable(w->j, 1), 0);
+		journal_trim(w->j, mark.lsn);
+		CHECK_EQ(journal_wait_room(w->j, journal_txn_max(w->j)), 0);
+		CHECK_EQ(journal_stats(w->j).waits_for_room, 0);
+		journal_close(w->j);
+	}
+	return 0;
+}
+
+static void test_one_trim(void **state)
+{
+	world_run(state, one_trim);
+}
+
+/* Two thirds full, near its end: what has room in bytes has none in one piece. */
 FIBER_FN static int filler_counts(void *arg)
 {
 	struct world *w = arg;
-	uint64_t half = w->cfg.size / 2;
+	uint64_t largest = round_down_u64(w->cfg.size / 3, RECORD_ALIGN);
 	struct journal_replay_result res;
 	uint64_t seq;
 
-	w->super.lsn = half - 4 * RECORD_ALIGN;
+	w->super.lsn = largest - 4 * RECORD_ALIGN;
 	open_first(w);
-	while (journal_used(w->j) < half) {
+	while (journal_used(w->j) < w->cfg.size - largest) {
 		add_plain(w, 3000, 100);
 		CHECK_EQ(journal_wait_durable(w->j, journal_next_seq(w->j) - 1), 0);
 	}
-	CHECK_EQ(journal_used(w->j), half);
+	CHECK_EQ(journal_used(w->j), w->cfg.size - largest);
 	CHECK_EQ(journal_stats(w->j).waits_for_room, 0);
 	checkpoint_start(w); /* for which it has to wait now */
 	add_plain(w, journal_txn_max(w->j) - ITEM_VALUE_MAX - 20, 100);
@@ -570,9 +596,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_groups),	WORLD_TEST(test_push_back),	WORLD_TEST(test_fairness),
-		WORLD_TEST(test_largest),	WORLD_TEST(test_filler_counts), WORLD_TEST(test_failure),
-		WORLD_TEST(test_stuck),		WORLD_TEST(test_closing),	WORLD_TEST(test_bad_arguments),
-		WORLD_TEST(test_out_of_memory),
+		WORLD_TEST(test_largest),	WORLD_TEST(test_filler_counts), WORLD_TEST(test_one_trim),
+		WORLD_TEST(test_failure),	WORLD_TEST(test_stuck),		WORLD_TEST(test_closing),
+		WORLD_TEST(test_bad_arguments), WORLD_TEST(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -452,6 +452,7 @@ static void test_wrong_starts(void **state)
 	/* Long overwritten. */
 	job = row_replay(row, 0);
 	CHECK_EQ(job.err, -EUCLEAN);
+	CHECK(job.res.damaged);
 	CHECK_EQ(job.res.damaged_lsn, 0);
 	CHECK_EQ(job.res.nr_txns, 0);
 	/* A whole record with another past. */
