@@ -22,6 +22,7 @@
 #define TXN_PINS_FIRST 16
 /* Reads under way at a time while a replay prefetches. */
 #define TXN_PREFETCH_MAX 128
+#define TXN_UNDO_KEEP	 (4u << 20)
 
 struct undo_entry {
 	struct key key;
@@ -326,6 +327,12 @@ static void txn_begin(struct fs *fs, const struct txn_options *opt, bool changin
 
 static void txn_end(struct txn *txn)
 {
+	/* One very large transaction is no reason to keep its memory. */
+	if (txn->undo_cap > TXN_UNDO_KEEP) {
+		free(txn->undo);
+		txn->undo = NULL;
+		txn->undo_cap = 0;
+	}
 	for (unsigned int i = 0; i < txn->nr_thin; i++)
 		btree_merge_thin(txn, txn->thin[i]);
 	txn->running = false;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dev/blklimits.h"
+#include "dev/log.h"
 #include "dev/reactor.h"
 
 #define MESSAGE_MAX 1024
@@ -65,6 +66,8 @@ int volume_run(const char *command, char *const *paths, unsigned int nr, unsigne
 		fprintf(stderr, "lamina %s: a volume has at most %u devices\n", command, VOLUME_DEVICES_MAX);
 		return failed;
 	}
+	/* What is merely good to know belongs in a server's log, not between a command's lines. */
+	log_set_level(LOG_LEVEL_WARN);
 	err = reactor_open(NULL, &job.v.r);
 	if (err) {
 		fprintf(stderr, "lamina %s: asynchronous I/O cannot be set up: %s\n", command, strerror(-err));
