@@ -21,5 +21,6 @@ struct cmd {
 };
 
 int cmd_bench(int argc, char **argv);
+int cmd_format(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@
 
 static const struct cmd commands[] = {
 	{ "bench", "measure the store on this machine", cmd_bench },
+	{ "format", "make an empty volume", cmd_format },
 	{ NULL, NULL, NULL },
 };
 
