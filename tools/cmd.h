@@ -20,6 +20,7 @@ struct cmd {
 	int (*fn)(int argc, char **argv);
 };
 
+int cmd_devices(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_format(int argc, char **argv);
 

@@ -13,6 +13,7 @@
 static const struct cmd commands[] = {
 	{ "bench", "measure the store on this machine", cmd_bench },
 	{ "format", "make an empty volume", cmd_format },
+	{ "devices", "show the block devices and what they can be used for", cmd_devices },
 	{ NULL, NULL, NULL },
 };
 
