@@ -308,11 +308,16 @@ static FIBER_FN int short_write(void *arg)
 {
 	struct backend_state *s = arg;
 	char *buf = block_alloc(4, 'x');
+	struct io_wait w;
 
 	if (!io_is_supported(fiber_reactor(), IO_WRITEV_FDATASYNC))
 		return EXIT_AS_EXPECTED;
-	if (io_sync(IO_WRITEV_FDATASYNC, s->fd, buf, 4 * BLOCK, 0) != 3 * BLOCK)
+	io_wait_start(&w, IO_WRITEV_FDATASYNC, s->fd, buf, 4 * BLOCK, 0);
+	if (io_wait_end(&w) != 3 * BLOCK)
 		return 1;
+	/* Nothing outside tells a flush that was not tried from one that was; io_uring's own note does. */
+	if (strcmp(reactor_backend_name(fiber_reactor()), "io_uring") == 0 && (int64_t)w.req.priv[1] != -ECANCELED)
+		return 4;
 	if (io_sync(IO_WRITEV_FDATASYNC, s->fd, buf, BLOCK, 3 * BLOCK) != -EFBIG)
 		return 2;
 	if (io_sync(IO_WRITEV_FDATASYNC, s->fd, buf, BLOCK, 0) != BLOCK)
