@@ -24,4 +24,6 @@ int cmd_devices(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_format(int argc, char **argv);
 
+int cmd_dump(int argc, char **argv);
+
 #endif

@@ -14,6 +14,7 @@ static const struct cmd commands[] = {
 	{ "bench", "measure the store on this machine", cmd_bench },
 	{ "format", "make an empty volume", cmd_format },
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },
+	{ "dump", "show what is on the devices of a volume", cmd_dump },
 	{ NULL, NULL, NULL },
 };
 
