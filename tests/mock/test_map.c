@@ -241,6 +241,23 @@ static void check_space(struct world *w, struct ledger *l)
 		}
 }
 
+/* What continues is one item. */
+static void check_joined(struct world *w)
+{
+	struct key from = key_make(ZONE_FILE, 0, ITEM_EXTENT, 0), last_key = KEY_MIN;
+	struct disk_extent last = { .len = le32_make(0) }, disk;
+	struct item it;
+
+	for (; mock_next(&w->store, from, &it); from = it.key, from.lo++) {
+		memcpy(&disk, it.val, sizeof(disk));
+		assert_false(it.key.hi == last_key.hi && it.key.lo == last_key.lo + le32_get(last.len) &&
+			     le64_get(disk.daddr) == le64_get(last.daddr) + le32_get(last.len) &&
+			     disk.state == last.state && disk.flags == last.flags);
+		last_key = it.key;
+		last = disk;
+	}
+}
+
 static void check_world(struct world *w)
 {
 	struct ledger l;
@@ -249,6 +266,7 @@ static void check_world(struct world *w)
 	for (unsigned int f = 0; f < FILES; f++)
 		check_file(w, f, &l);
 	check_space(w, &l);
+	check_joined(w);
 }
 
 /* The model follows */
