@@ -23,6 +23,7 @@ struct cmd {
 int cmd_devices(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_format(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
 
 int cmd_dump(int argc, char **argv);
 

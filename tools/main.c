@@ -15,6 +15,7 @@ static const struct cmd commands[] = {
 	{ "format", "make an empty volume", cmd_format },
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },
 	{ "dump", "show what is on the devices of a volume", cmd_dump },
+	{ "demo", "kill the store at work, and find everything again", cmd_demo },
 	{ NULL, NULL, NULL },
 };
 
