@@ -69,6 +69,14 @@ static void keep_log(void *owner, enum log_level level, const char *msg)
 	snprintf(c->last_log, sizeof(c->last_log), "%s", msg);
 }
 
+/* One of @nr, the same for the same place: decisions that must not depend on each other have different @what. */
+static uint64_t choice(uint64_t seed, uint64_t what, uint64_t nr)
+{
+	struct sim_rng dice = sim_rng_make(seed, what);
+
+	return sim_rng_below(&dice, nr);
+}
+
 static void life_begin(struct life *f, struct crash *c, uint64_t seed, const struct sim_image *images)
 {
 	*f = (struct life){ .c = c, .seed = seed, .r = sim_reactor_new(seed) };
@@ -164,7 +172,7 @@ static FIBER_FN void life_unmount(struct life *f, struct fs *fs, uint64_t last_s
 {
 	int err;
 
-	if (f->seed % 2) {
+	if (choice(f->seed, 3, 2)) {
 		fs_abandon(fs);
 		return;
 	}
@@ -328,7 +336,7 @@ static bool place_is_deep(const struct crash *c, const struct place *pl)
 {
 	unsigned int every = c->cfg->deep_every;
 
-	return every < 2 || c->wanted[0] != UINT32_MAX || place_seed(c, pl) % every == 0;
+	return every < 2 || c->wanted[0] != UINT32_MAX || choice(place_seed(c, pl), 2, every) == 0;
 }
 
 static void dump_images(const struct crash *c, const struct sim_image *images)
@@ -370,7 +378,7 @@ static void cut_and_recover(struct crash *c, const struct sim_player *player, co
 			    const struct history *before, struct place *pl)
 {
 	uint64_t seed = place_seed(c, pl);
-	struct sim_cut cut = { .style = (enum sim_cut_style)(seed % SIM_CUT_STYLES) };
+	struct sim_cut cut = { .style = (enum sim_cut_style)choice(seed, 1, SIM_CUT_STYLES) };
 	struct sim_image images[DISKS_MAX];
 	struct life f;
 
