@@ -332,6 +332,43 @@ static void test_choose(void **state)
 	assert_non_null(strstr(w->why.text, "slot 1"));
 }
 
+/* Reads of slot 0 fail. */
+static const struct blkdev_ops *real_ops;
+static void (*real_done)(struct blk_req *req);
+
+static void fail_done(struct blk_req *req)
+{
+	req->result = -EIO;
+	real_done(req);
+}
+
+static void fail_submit(struct blkdev *dev, struct blk_req *req)
+{
+	if (req->off == SUPER_OFFSET(0)) {
+		real_done = req->done;
+		req->done = fail_done;
+	}
+	real_ops->submit(dev, req);
+}
+
+static void test_unreadable(void **state)
+{
+	struct world *w = *state;
+	struct blkdev_ops ops;
+
+	real_ops = w->disk.dev.ops;
+	ops = *real_ops;
+	ops.submit = fail_submit;
+	w->disk.dev.ops = &ops;
+	put(w, 4);
+	assert_reads(w, -EIO, 0, false);
+	assert_non_null(strstr(w->why.text, "cannot be read"));
+	put(w, 3);
+	put(w, 4);
+	assert_reads(w, 0, 3, true);
+	w->disk.dev.ops = real_ops;
+}
+
 /* What we don't understand may be the newer one. */
 static void test_newer_version(void **state)
 {
@@ -356,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_impossible_too),
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test_setup_teardown(test_choose, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newer_version, setup, teardown),
 	};
 

@@ -368,6 +368,25 @@ static void test_damaged_leaf(void **state)
 	assert_int_equal(dump("IMAGE", "items", NULL), CMD_OK);
 }
 
+/* A tree that leads to the same leaf twice, under good checksums. */
+static void test_leaf_twice(void **state)
+{
+	static uint8_t old[BLOCK_SIZE], bad[BLOCK_SIZE];
+	struct disk_node_slot *slots = (void *)(bad + sizeof(struct disk_block));
+	uint64_t root = root_daddr() << DADDR_BLOCK_SHIFT;
+
+	peek(root, old, sizeof(old));
+	memcpy(bad, old, sizeof(bad));
+	slots[1].child = slots[0].child;
+	sum_set(bad, sizeof(bad));
+	patch(root, bad, sizeof(bad));
+	assert_int_equal(dump("IMAGE", "items", NULL), CMD_FAILED);
+	assert_complains("keys that belong elsewhere");
+	assert_shows("file 1 inode");
+	patch(root, old, sizeof(old));
+	assert_int_equal(dump("IMAGE", "items", NULL), CMD_OK);
+}
+
 static void test_damaged_heads(void **state)
 {
 	uint8_t label[LABEL_SIZE], slots[2 * SUPER_SIZE], zeros[512] = { 0 };
@@ -401,11 +420,11 @@ static void test_damaged_heads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usage),	      cmocka_unit_test(test_heads),
-		cmocka_unit_test(test_items),	      cmocka_unit_test(test_map),
-		cmocka_unit_test(test_journal),	      cmocka_unit_test(test_json),
-		cmocka_unit_test(test_block),	      cmocka_unit_test(test_damaged_leaf),
-		cmocka_unit_test(test_damaged_heads),
+		cmocka_unit_test(test_usage),	   cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_items),	   cmocka_unit_test(test_map),
+		cmocka_unit_test(test_journal),	   cmocka_unit_test(test_json),
+		cmocka_unit_test(test_block),	   cmocka_unit_test(test_damaged_leaf),
+		cmocka_unit_test(test_leaf_twice), cmocka_unit_test(test_damaged_heads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
