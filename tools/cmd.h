@@ -26,5 +26,6 @@ int cmd_format(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
 int cmd_dump(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 
 #endif

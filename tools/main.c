@@ -13,6 +13,7 @@
 static const struct cmd commands[] = {
 	{ "bench", "measure the store on this machine", cmd_bench },
 	{ "format", "make an empty volume", cmd_format },
+	{ "check", "verify a volume", cmd_check },
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },
 	{ "dump", "show what is on the devices of a volume", cmd_dump },
 	{ "demo", "kill the store at work, and find everything again", cmd_demo },
