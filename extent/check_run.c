@@ -27,7 +27,7 @@ struct check_batch {
 	uint8_t bytes[CHECK_BATCH_BYTES];
 };
 
-static void check_say(struct check *ck, enum check_severity severity, const char *fmt, va_list ap)
+PRINTF_FMT(3, 0) static void check_say(struct check *ck, enum check_severity severity, const char *fmt, va_list ap)
 {
 	char sentence[512];
 
