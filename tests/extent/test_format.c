@@ -200,7 +200,7 @@ static FILE *document(void)
 	size_t root = strlen(__FILE__) - strlen(below);
 	FILE *in;
 
-	assert_string_equal(__FILE__ + root, below);
+	assert_string_equal(&__FILE__[root], below);
 	snprintf(path, sizeof(path), "%.*sdocs/format.md", (int)root, __FILE__);
 	in = fopen(path, "r");
 	if (!in)
