@@ -391,11 +391,12 @@ static void test_read_only(void **state)
 /* A file that shrank under us: an error, not a loop. */
 FIBER_FN static int shrunken(void *arg)
 {
-	uint8_t *buf = blkdev_buf_alloc(4 * BLOCK);
+	uint8_t *buf;
 	struct blkdev *dev;
 
 	if (strncmp(path, "/dev/loop", 9) == 0)
 		return 0;
+	buf = blkdev_buf_alloc(4 * BLOCK);
 	CHECK(blkfile_open(reactor, path, BLKFILE_EXCLUSIVE, &dev) == 0);
 	CHECK(truncate(path, 2 * BLOCK) == 0);
 	CHECK(blkdev_read(dev, 0, buf, 2 * BLOCK) == 0);
