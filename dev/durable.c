@@ -5,23 +5,28 @@
  * A method's cost is the mean of its latest samples without the two worst: one hiccup of the device says nothing
  * about a method, three bad writes do.  So a method that collapses is left after three writes.
  *
- * The other methods are tried now and then.  A trial is up to DURABLE_WINDOW / 2 writes; it ends at once when they
- * are clearly worse.  What a trial costs beyond the current method is paid from a budget of that method, which grows
- * by a fixed part of all time spent in durable writes: a method nearly as good is tried often, one that is thirty
- * times worse seldom, and all trials together cost at most DURABLE_METHODS - 1 such parts.
+ * The other methods are tried now and then, the sooner the worse the current one is against what was possible of
+ * late. A trial is up to TRIAL_SAMPLES writes; it ends at once when they are clearly worse.  What it cost beyond the
+ * current method is paid from a budget of that method, which grows by a fixed part of all time spent in durable
+ * writes, and there is no next trial while it is overspent: a method nearly as good is tried often, one that is
+ * thirty times worse seldom, and all trials together cost about DURABLE_METHODS - 1 such parts.  What is remembered
+ * of a method does not keep it from being tried: it may be long ago.
  */
 #include "dev/durable.h"
 
 #include <string.h>
 
-#define TRIAL_SAMPLES	    (DURABLE_WINDOW / 2)
-#define TRIAL_EVERY	    64	/* writes of the class at least from one trial of a method to its next */
-#define TRIAL_TIME_PART	    128 /* a method's budget grows by 1/128 of the time */
-#define TRIAL_LOSES_PERCENT 140 /* of the current cost: a trial ends early */
-#define TRIAL_AWFUL_PERCENT 300 /* the same on the first samples, where a single bad one proves nothing */
-#define SWITCH_PERCENT	    92	/* of the current cost: good enough to change over */
-#define OUTLIERS	    2
-#define COST_CLAMP	    256 /* times the current cost: nothing counts as worse than that */
+#define TRIAL_SAMPLES	     8
+#define TRIAL_EVERY	     64	 /* times the floor: from one trial of a method to its next */
+#define FLOOR_RISES	     256 /* the floor forgets by 1/256 of the difference with each write */
+#define TRIAL_TIME_PART	     128 /* a method's budget grows by 1/128 of the time */
+#define TRIAL_TIME_PART_SLOW 8	 /* the same while the current method has collapsed */
+#define COLLAPSE	     4	 /* times the floor */
+#define TRIAL_LOSES_PERCENT  140 /* of the current cost: a trial ends early */
+#define TRIAL_AWFUL_PERCENT  300 /* the same on the first samples, where a single bad one proves nothing */
+#define SWITCH_PERCENT	     92	 /* of the current cost: good enough to change over */
+#define OUTLIERS	     2
+#define COST_CLAMP	     256 /* times the current cost: nothing counts as worse than that */
 
 static const char *const method_names[DURABLE_METHODS] = { "dsync", "linked", "thread" };
 
@@ -101,14 +106,14 @@ static int64_t extra_cost(const struct durable_class *k, uint64_t cost_ns)
 	return (int64_t)min_u64(cost_ns - current, COST_CLAMP * current);
 }
 
-/* An unknown method is tried first; a known one when it is its turn and its budget pays for it. */
+/* An unknown method is tried first; a known one when it is its turn and its last trials are paid for. */
 static bool trial_is_due(const struct durable_class *k, enum durable_method m)
 {
 	const struct durable_cost *c = &k->costs[m];
 
 	if (c->nr == 0)
 		return true;
-	return c->writes_since_trial >= TRIAL_EVERY && c->trial_budget_ns >= extra_cost(k, c->cost_ns);
+	return c->since_trial_ns >= TRIAL_EVERY * k->floor_ns && c->trial_budget_ns >= 0;
 }
 
 static void begin_trial_if_due(struct durable *d, struct durable_class *k)
@@ -141,7 +146,7 @@ void durable_start(struct durable *d, uint64_t len, struct durable_ticket *ret_t
 
 static void end_trial(struct durable_class *k)
 {
-	k->costs[k->trial].writes_since_trial = 0;
+	k->costs[k->trial].since_trial_ns = 0;
 	k->trial = DURABLE_METHODS;
 }
 
@@ -157,7 +162,7 @@ static void judge_trial(struct durable *d, struct durable_class *k)
 
 		end_trial(k);
 		if (c->cost_ns < current / 100 * SWITCH_PERCENT) {
-			k->costs[k->current].writes_since_trial = 0;
+			k->costs[k->current].since_trial_ns = 0;
 			k->current = m;
 			d->nr_switches++;
 		}
@@ -176,22 +181,40 @@ static void judge_current(struct durable *d, struct durable_class *k)
 	}
 	if (k->costs[best].cost_ns >= k->costs[k->current].cost_ns / 100 * SWITCH_PERCENT)
 		return;
-	k->costs[k->current].writes_since_trial = 0;
+	k->costs[k->current].since_trial_ns = 0;
 	k->current = best;
 	d->nr_switches++;
 }
 
+/* The current method is far from what was possible of late: then it is worth more to look around. */
+static bool is_collapsed(const struct durable_class *k)
+{
+	return k->costs[k->current].cost_ns > COLLAPSE * k->floor_ns;
+}
+
 static void grow_budgets(struct durable_class *k, uint64_t latency_ns)
 {
+	uint64_t part = is_collapsed(k) ? TRIAL_TIME_PART_SLOW : TRIAL_TIME_PART;
+
 	for (enum durable_method m = 0; m < DURABLE_METHODS; m++) {
 		struct durable_cost *c = &k->costs[m];
 		int64_t limit = (int64_t)(2 * COST_CLAMP * k->costs[k->current].cost_ns);
 
-		c->writes_since_trial++;
-		c->trial_budget_ns += (int64_t)(latency_ns / TRIAL_TIME_PART);
+		c->since_trial_ns += latency_ns;
+		c->trial_budget_ns += (int64_t)(latency_ns / part);
 		if (c->trial_budget_ns > limit)
 			c->trial_budget_ns = limit;
 	}
+}
+
+static void move_floor(struct durable_class *k)
+{
+	uint64_t cost = k->costs[k->current].cost_ns;
+
+	if (k->floor_ns == 0 || cost < k->floor_ns)
+		k->floor_ns = cost;
+	else
+		k->floor_ns += (cost - k->floor_ns) / FLOOR_RISES;
 }
 
 void durable_finish(struct durable *d, const struct durable_ticket *t, uint64_t latency_ns)
@@ -208,6 +231,7 @@ void durable_finish(struct durable *d, const struct durable_ticket *t, uint64_t 
 		judge_trial(d, k);
 	} else if (t->method == k->current) {
 		judge_current(d, k);
+		move_floor(k);
 	}
 }
 

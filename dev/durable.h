@@ -22,15 +22,15 @@ enum durable_method {
 };
 
 #define DURABLE_CLASSES 3  /* of sizes: up to 16 KiB, up to 128 KiB, above; each is judged by itself */
-#define DURABLE_WINDOW	16 /* latest samples that make a method's cost */
+#define DURABLE_WINDOW	32 /* latest samples that make a method's cost */
 
 struct durable_cost {
 	uint64_t samples_ns[DURABLE_WINDOW]; /* a ring */
 	unsigned int nr;		     /* valid samples */
 	unsigned int next;
-	uint64_t cost_ns;	     /* what one write by this method costs; meaningful if nr > 0 */
-	int64_t trial_budget_ns;     /* what trying it may cost beyond the current method */
-	uint64_t writes_since_trial; /* of the class, by any method */
+	uint64_t cost_ns;	 /* what one write by this method costs; meaningful if nr > 0 */
+	int64_t trial_budget_ns; /* what trying it may cost beyond the current method; < 0: overspent */
+	uint64_t since_trial_ns; /* time that writes of the class took, by any method */
 };
 
 struct durable_class {
@@ -38,6 +38,7 @@ struct durable_class {
 	enum durable_method current;
 	enum durable_method trial; /* the method that is being tried; DURABLE_METHODS: none */
 	bool trial_in_flight;
+	uint64_t floor_ns; /* about the best cost of late, whichever method had it */
 };
 
 struct durable {

@@ -104,6 +104,23 @@ static void test_finds_the_one_that_is_left(void **state)
 	assert_true(m.spent_ns - before < 40 * MS);
 }
 
+/* What is remembered of the others is as bad as what the current one has become, but no longer true. */
+static void test_bad_memory_does_not_bind(void **state)
+{
+	struct machine m;
+	uint64_t before;
+
+	machine_init(&m, 100 * US, 5 * MS, 6 * MS);
+	write_many(&m, 3000);
+	assert_int_equal(durable_current(&m.d, 4096), DURABLE_DSYNC);
+	m.latency_ns[DURABLE_DSYNC] = 4 * MS;
+	m.latency_ns[DURABLE_LINKED] = 90 * US;
+	before = m.spent_ns;
+	while (durable_current(&m.d, 4096) != DURABLE_LINKED && m.spent_ns - before < 5000 * MS)
+		write_many(&m, 1);
+	assert_true(m.spent_ns - before < 100 * MS);
+}
+
 static void test_comes_back_when_it_is_good_again(void **state)
 {
 	struct machine m;
@@ -265,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_finds_the_best),
 		cmocka_unit_test(test_leaves_a_collapsed_method_fast),
 		cmocka_unit_test(test_finds_the_one_that_is_left),
+		cmocka_unit_test(test_bad_memory_does_not_bind),
 		cmocka_unit_test(test_comes_back_when_it_is_good_again),
 		cmocka_unit_test(test_trials_are_cheap),
 		cmocka_unit_test(test_noise_costs_little),
