@@ -8,7 +8,7 @@
  *
  * Shrinking a file.  A transaction is bounded and a map is not, so a shrink only moves the size and marks, in the
  * same instant, everything from trim_from on as going away; transactions after it take the mappings in bounded steps
- * (inode_trim_step).  Until the last of them
+ * (inode_trim_step, in extent/orphan.h).  Until the last of them
  *   - whoever reads the map takes everything at and behind trim_from for a hole;
  *   - nobody maps blocks there, and the file does not grow beyond it: inode_may_map() and inode_may_grow() say
  *     -EAGAIN, and the caller runs the steps first;

@@ -32,3 +32,17 @@ int orphan_drop(struct txn *txn, const struct inode *inode)
 	err = txn_delete(txn, orphan_key(inode->ino));
 	return err == -ENOENT ? 0 : err;
 }
+
+int orphan_next(struct txn *txn, uint64_t after, uint64_t *ret_ino)
+{
+	struct item item;
+	int err;
+
+	if (after >= KEY_LOW_MAX)
+		return -ENOENT;
+	err = txn_next(txn, orphan_key(after + 1), orphan_key(KEY_LOW_MAX), &item);
+	if (err)
+		return err;
+	*ret_ino = key_off(item.key);
+	return 0;
+}
