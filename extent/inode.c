@@ -146,7 +146,7 @@ static void inode_encode(const struct inode *inode, struct disk_inode *d)
 	};
 }
 
-int inode_get(struct txn *txn, uint64_t ino, struct inode *ret_inode)
+int inode_get_any(struct txn *txn, uint64_t ino, struct inode *ret_inode)
 {
 	struct disk_inode disk;
 	struct inode inode;
@@ -168,6 +168,20 @@ int inode_get(struct txn *txn, uint64_t ino, struct inode *ret_inode)
 	return 0;
 }
 
+int inode_get(struct txn *txn, uint64_t ino, struct inode *ret_inode)
+{
+	struct inode inode;
+	int err;
+
+	err = inode_get_any(txn, ino, &inode);
+	if (err)
+		return err;
+	if (inode.flags & INODE_REAPING)
+		return -ENOENT;
+	*ret_inode = inode;
+	return 0;
+}
+
 int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct inode *ret_inode)
 {
 	struct inode inode;
@@ -176,7 +190,7 @@ int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct ino
 	err = inode_get(txn, ino, &inode);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
-	if (inode.generation != generation || (inode.flags & INODE_REAPING))
+	if (inode.generation != generation)
 		return -ESTALE;
 	*ret_inode = inode;
 	return 0;

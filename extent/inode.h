@@ -58,9 +58,14 @@ struct inode {
 
 #define INODE_LOG_PUT 148u
 
-/* Any @ino may be asked for.  -ENOENT: there is no such inode (never was, or is freed).  -EUCLEAN: it is damaged. */
+/*
+ * Any @ino may be asked for.  -ENOENT: there is no such inode (never was, is freed, or orphan_reap_step() has begun
+ * to take it apart).  -EUCLEAN: it is damaged.
+ */
 int inode_get(struct txn *txn, uint64_t ino, struct inode *ret_inode) MUST_CHECK;
-/* The inode of a file handle; -ESTALE where there is none with this number and generation, or it is being reaped. */
+/* As inode_get(), and also one that is being taken apart (INODE_REAPING): some of what it had may be gone. */
+int inode_get_any(struct txn *txn, uint64_t ino, struct inode *ret_inode) MUST_CHECK;
+/* The inode of a file handle; -ESTALE where there is none with this number and generation. */
 int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct inode *ret_inode) MUST_CHECK;
 /* Write @inode as it is (INODE_LOG_PUT).  -EUCLEAN: inode_get would refuse it; nothing is written. */
 int inode_put(struct txn *txn, const struct inode *inode) MUST_CHECK;

@@ -157,8 +157,6 @@ static int name_may_link(const struct inode *inode)
 {
 	if (S_ISDIR(inode->mode))
 		return -EISDIR;
-	if (inode->flags & INODE_REAPING)
-		return -ESTALE;
 	return inode->nlink >= INODE_NLINK_MAX ? -EMLINK : 0;
 }
 

@@ -56,7 +56,7 @@ struct name_create {
 int name_create(struct txn *txn, const struct name_at *at, const struct name_create *how, struct name_result *ret)
 	MUST_CHECK;
 /*
- * Give inode @ino another name; an orphan thereby lives again (I8), unless its reaping has begun: -ESTALE.
+ * Give inode @ino another name; an orphan thereby lives again (I8), unless its reaping has begun: -ENOENT.
  * -EISDIR: it is a directory; -EEXIST, -EMLINK, -ENOSPC as above.
  */
 int name_link(struct txn *txn, uint64_t ino, const struct name_at *at, struct name_result *ret) MUST_CHECK;

@@ -28,9 +28,9 @@ int orphan_next(struct txn *txn, uint64_t after, uint64_t *ret_ino) MUST_CHECK;
  * Take apart an inode that has no name, when its last open and layout are gone: mappings (to limbo under
  * @limbo_tag), attributes, target, and at last the inode itself with its entry in this list; at most @max > 0
  * mappings and as many other items in one call.  *@ret_more: there is more to do, come again in another transaction,
- * whatever happened in between, a crash too.  From the first step on the inode cannot be linked again or found by
- * handle. -ENOENT: there is no such inode (any more); -EBUSY: it has a name; -EUCLEAN: it is not on the list, or owns
- * what its type cannot.
+ * whatever happened in between, a crash too.  From the first step on inode_get() does not know it any more. -ENOENT:
+ * there is no such inode (any more); -EBUSY: it has a name; -EUCLEAN: it is not on the list, or owns what its type
+ * cannot.
  */
 int orphan_reap_step(struct txn *txn, uint64_t ino, uint64_t limbo_tag, unsigned int max, bool *ret_more) MUST_CHECK;
 

@@ -93,7 +93,7 @@ int orphan_reap_step(struct txn *txn, uint64_t ino, uint64_t limbo_tag, unsigned
 	bool more = false;
 	int err;
 
-	err = inode_get(txn, ino, &inode);
+	err = inode_get_any(txn, ino, &inode);
 	if (err)
 		return err;
 	if (inode.nlink > 0)
