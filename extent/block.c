@@ -255,7 +255,7 @@ int block_wait(struct block *b)
 	assert(b->pins > 0);
 	while (b->state == BLOCK_READING)
 		wait_queue_wait(&b->waiters);
-	return b->state == BLOCK_GONE ? b->error : 0;
+	return b->state == BLOCK_GONE && b->error != -ESTALE ? b->error : 0;
 }
 
 static void block_set_dirty(struct fs *fs, struct block *b, uint64_t daddr)

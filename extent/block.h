@@ -77,7 +77,10 @@ void block_cache_shrink(struct fs *fs);
 int block_get(struct fs *fs, uint64_t daddr, uint64_t epoch, unsigned int level, struct block **ret_block) MUST_CHECK;
 void block_pin(struct block *b);
 void block_unpin(struct block *b);
-/* Wait until pinned @b is not being read any more.  0, or why it could not be had: -EIO, -EUCLEAN. */
+/*
+ * Wait until pinned @b is not being read any more.  0: look again (it is here, or somebody has freed it meanwhile);
+ * or why it could not be had: -EIO, -EUCLEAN.
+ */
 FIBER_FN int block_wait(struct block *b) MUST_CHECK;
 
 /* An empty block of @level in the current epoch.  -ENOSPC: fewer than @reserve metadata blocks would stay free;
