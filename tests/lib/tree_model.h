@@ -78,7 +78,7 @@ struct tree_op {
 	uint32_t mode, len, salt;
 	struct inode_attrs attrs;
 
-	/* What the last run of the body found. */
+	/* What the last run of the body found; tree_op_replay() does not look at got. */
 	int err;
 	struct inode_time now;
 	uint64_t seq;
@@ -101,6 +101,7 @@ void tree_init(struct tree *tree, const struct inode *root);
 void tree_op_draw(struct tree *tree, struct dice *dice, struct tree_op *op);
 /* For txn_options.log_max. */
 size_t tree_op_log(const struct tree_op *op);
+bool tree_op_changes(const struct tree_op *op);
 bool tree_op_frees(const struct tree_op *op);
 /* Body of a transaction; @arg is a struct tree_op.  Returns what the operation did; op->err is the same. */
 int tree_op_body(struct txn *txn, void *arg);

@@ -178,6 +178,12 @@ void tree_op_draw(struct tree *tree, struct dice *dice, struct tree_op *op)
 	draw_attrs(dice, &op->attrs);
 }
 
+bool tree_op_changes(const struct tree_op *op)
+{
+	return op->kind != TREE_LOOKUP && op->kind != TREE_XATTR_GET && op->kind != TREE_READLINK &&
+	       op->kind != TREE_READDIR;
+}
+
 size_t tree_op_log(const struct tree_op *op)
 {
 	switch (op->kind) {
@@ -389,7 +395,7 @@ static void check_result(struct tree_op *op)
 
 static bool err_is_trouble(int err)
 {
-	return err == -ERESTART || err == -EIO || err == -ENOMEM || err == -EROFS;
+	return err == -ERESTART || err == -EIO || err == -ENOMEM || err == -EROFS || err == -ENOSPC || err == -E2BIG;
 }
 
 int tree_op_body(struct txn *txn, void *arg)
