@@ -170,7 +170,7 @@ static void block_read_done(struct blk_req *req)
 		fs_fail_block(fs, b->daddr, err, why);
 		wait_queue_wake_all(&b->waiters);
 		block_forget(fs, b);
-		block_retire(fs, b, err);
+		block_retire(fs, b, err == -EUCLEAN ? err : -EIO);
 		return;
 	}
 	wait_queue_wake_all(&b->waiters);

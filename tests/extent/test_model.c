@@ -236,7 +236,7 @@ FIBER_FN static void start(struct world *w)
 FIBER_FN static void live(struct store *s, void *arg)
 {
 	struct world *w = arg;
-	uint64_t rounds = 150;
+	uint64_t rounds = 100;
 
 	w->store = s;
 	start(w);
