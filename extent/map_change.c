@@ -131,14 +131,12 @@ int map_truncate(struct txn *txn, struct inode *inode, uint64_t blk, uint64_t ta
 	uint64_t stop;
 	int err;
 
-	if (blk < MAP_BLK_MAX) {
-		err = map_punch(txn, inode, blk, MAP_BLK_MAX - blk, tag, max, &stop);
-		if (err)
-			return err;
-	} else {
-		stop = MAP_BLK_MAX;
-	}
-	err = stop < MAP_BLK_MAX ? map_next(txn, inode->ino, MAP_DATA, stop, &rest) : -ENOENT;
+	/* From the first mapping on: a step spent on the hole that the last call has left would get nowhere. */
+	err = blk < MAP_BLK_MAX ? map_next(txn, inode->ino, MAP_DATA, blk, &rest) : -ENOENT;
+	if (!err)
+		err = map_punch(txn, inode, rest.blk, MAP_BLK_MAX - rest.blk, tag, max, &stop);
+	if (!err)
+		err = stop < MAP_BLK_MAX ? map_next(txn, inode->ino, MAP_DATA, stop, &rest) : -ENOENT;
 	if (err && err != -ENOENT)
 		return err;
 	*ret_more = !err;
