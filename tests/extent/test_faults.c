@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every memory allocation of the store and every request to its disk fails in turn, once: while it works, while it
+ * is unmounted, and while it is mounted with a journal to replay.  The error is one that the interface names, the
+ * program goes on, and the next mount finds all that was promised and nothing by half.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+#include "tests/lib/tree_life.h"
+
+#define STEPS 80
+
+enum what {
+	WORK,  /* the fault comes while operations run, or the unmount after them */
+	MOUNT, /* or in the mount after a crash */
+};
+
+struct round {
+	uint64_t seed;
+	enum what what;
+	bool io;     /* a request fails, else an allocation */
+	uint64_t n;  /* which */
+	bool hit;    /* it came so far */
+	uint64_t nr; /* failures that the caller saw */
+};
+
+static void arm(struct store *s, const struct round *round)
+{
+	if (round->io)
+		sim_disk_fault(s->disks[0], &(struct sim_fault){ .kind = SIM_FAULT_ERROR,
+								 .ops = SIM_OPS_ALL,
+								 .nth = round->n,
+								 .times = 1,
+								 .error = -EIO });
+	else
+		fault_alloc_arm(round->n, 1);
+}
+
+static void disarm(struct store *s, struct round *round)
+{
+	if (round->io) {
+		round->hit = sim_disk_stats(s->disks[0]).errors > 0;
+		sim_disk_clear_faults(s->disks[0]);
+	} else {
+		fault_alloc_disarm();
+		round->hit = fault_alloc_failed() > 0;
+	}
+}
+
+/* What one fault may come out as. */
+static void note(struct round *round, int err)
+{
+	if (!err)
+		return;
+	round->nr++;
+	if (err != -EIO && err != -EROFS && (round->io || err != -ENOMEM))
+		tree_fail("%s number %" PRIu64 " came out as %d", round->io ? "request" : "allocation", round->n,
+			  err);
+}
+
+FIBER_FN static void operate(struct tree_life *life, struct round *round)
+{
+	for (unsigned int i = 0; i < STEPS; i++) {
+		note(round, tree_life_step(life, 3));
+		if (i == STEPS / 2)
+			note(round, fs_checkpoint(life->store->fs));
+	}
+}
+
+FIBER_FN static void mount_with_fault(struct store *s, struct round *round)
+{
+	int err;
+
+	arm(s, round);
+	err = store_mount(s);
+	note(round, err);
+	disarm(s, round);
+	if (!err)
+		return;
+	CHECK(s->fs == NULL);
+	CHECK(err == -ENOMEM || s->why.text[0] != '\0');
+	CHECK_EQ(store_mount(s), 0);
+}
+
+FIBER_FN static void do_round(struct store *s, void *arg)
+{
+	struct round *round = arg;
+	struct tree_life *life;
+
+	store_format(s);
+	CHECK_EQ(store_mount(s), 0);
+	life = tree_life_new(s, (struct dice){ round->seed });
+	if (round->what == WORK) {
+		arm(s, round);
+		operate(life, round);
+		note(round, fs_unmount(s->fs));
+		disarm(s, round);
+		s->fs = NULL;
+		CHECK_EQ(store_mount(s), 0);
+	} else {
+		operate(life, round);
+		CHECK_EQ(round->nr, 0);
+		fs_abandon(s->fs);
+		s->fs = NULL;
+		mount_with_fault(s, round);
+	}
+	tree_life_mounted(life, true);
+	tree_life_check(life);
+	for (unsigned int i = 0; i < STEPS / 4; i++) /* a mount after a failure is as good as any */
+		CHECK(tree_life_step(life, 3) == 0 || fs_is_read_only(s->fs));
+	if (fs_is_read_only(s->fs)) {
+		fs_abandon(s->fs);
+		s->fs = NULL;
+	} else {
+		tree_life_check(life);
+		store_unmount(s);
+	}
+	tree_life_free(life);
+}
+
+static void every(uint64_t fallback, enum what what, bool io)
+{
+	uint64_t seed = dice_seed(fallback).state, seen = 0;
+	struct round round;
+	uint64_t n = 0;
+
+	do {
+		struct store s;
+
+		round = (struct round){ .seed = seed, .what = what, .io = io, .n = ++n };
+		store_init(&s, &(struct store_config){
+				       .seed = seed, .disk_size = 16 << 20, .mount = { .cache_bytes = 1 << 20 } });
+		store_run(&s, do_round, &round);
+		store_release(&s);
+		seen += round.nr > 0;
+	} while (round.hit);
+	print_message("%" PRIu64 " failures, %" PRIu64 " of them seen outside\n", n - 1, seen);
+	assert_true(n > 5);
+}
+
+static void test_work_allocations(void **state)
+{
+	every(21, WORK, false);
+}
+
+static void test_work_requests(void **state)
+{
+	every(22, WORK, true);
+}
+
+static void test_mount_allocations(void **state)
+{
+	every(23, MOUNT, false);
+}
+
+static void test_mount_requests(void **state)
+{
+	every(24, MOUNT, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_work_allocations),
+		cmocka_unit_test(test_work_requests),
+		cmocka_unit_test(test_mount_allocations),
+		cmocka_unit_test(test_mount_requests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
