@@ -2,7 +2,7 @@
 /*
  * lamina demo: what the store promises, shown.  A child process runs random transactions on a volume in an image file
  * and writes down in shared memory what was acknowledged; it is killed at some moment with SIGKILL; then the volume
- * is mounted, and compared with what was acknowledged.  And again.
+ * is mounted, checked, and compared with what was acknowledged.  And again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "dev/blkfile.h"
 #include "dev/log.h"
 #include "dev/reactor.h"
+#include "extent/check_run.h"
 #include "tools/cmd.h"
 #include "tools/demo.h"
 #include "tools/volume.h"
@@ -52,6 +53,7 @@ struct demo {
 	uint64_t mount_ns;
 	struct demo_verdict verdict;
 	struct fs_stats stats;
+	struct check_result check;
 };
 
 static void say_why(const char *what, int err, const struct why *why)
@@ -135,14 +137,23 @@ static FIBER_FN int work(void *arg)
 	return err ? err : demo_run(d->fs, d->log, UINT64_MAX);
 }
 
+static void report_finding(void *arg, enum check_severity severity, const char *sentence)
+{
+	if (severity == CHECK_ERROR)
+		fprintf(stderr, "lamina demo: check: %s\n", sentence);
+}
+
 static FIBER_FN int look(void *arg)
 {
+	const struct check_options check = { .report = report_finding };
 	struct demo *d = arg;
 	int err = mount(d);
 
 	if (err)
 		return err;
 	err = demo_verify(d->fs, d->log, &d->verdict);
+	if (!err)
+		err = check_run(d->fs, &check, &d->check);
 	fs_stats(d->fs, &d->stats);
 	if (err) {
 		fs_abandon(d->fs);
@@ -203,7 +214,7 @@ static int one_round(struct demo *d, unsigned int round)
 	if (d->verdict.wrong)
 		fprintf(stderr, "lamina demo: %u of %u directories are not as they were acknowledged\n",
 			d->verdict.wrong, DEMO_CLIENTS);
-	return d->verdict.wrong ? -EUCLEAN : 0;
+	return d->verdict.wrong || d->check.errors ? -EUCLEAN : 0;
 }
 
 static int all_rounds(struct demo *d)
@@ -221,8 +232,9 @@ static int all_rounds(struct demo *d)
 		err = one_round(d, round);
 	if (err)
 		return err;
-	printf("\n%u kills, %" PRIu64 " durable transactions acknowledged, every one found again\n", d->kills,
-	       d->verdict.acknowledged);
+	printf("\n%u kills, %" PRIu64 " durable transactions acknowledged, every one found again; "
+	       "check: %" PRIu64 " inodes, %" PRIu64 " items, no error\n",
+	       d->kills, d->verdict.acknowledged, d->check.inodes, d->check.items);
 	return 0;
 }
 
