@@ -28,7 +28,11 @@ struct txn;
 
 struct txn_options {
 	const char *name; /* for reports */
-	size_t log_max;	  /* bytes of changes at most, 20 + value length each; 0: TXN_LOG_DEFAULT */
+	/*
+	 * Bytes of changes at most, 20 + value length each; 0: TXN_LOG_DEFAULT.  A record of the journal must hold
+	 * it, and a third of the ring a record: a ring below 12 MiB takes less than TXN_LOG_MAX (-E2BIG).
+	 */
+	size_t log_max;
 	bool frees_space; /* may use the reserve that is kept for deleting on a full volume */
 };
 
