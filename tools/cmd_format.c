@@ -18,6 +18,7 @@
 #include "dev/reactor.h"
 #include "extent/fs.h"
 #include "tools/cmd.h"
+#include "tools/device_report.h"
 #include "tools/volume.h"
 
 struct format_args {
@@ -155,17 +156,8 @@ static bool format_make_file(const char *path, uint64_t size)
 /* What is on @path.  False: it could not be found out, as was said. */
 static bool format_look(const char *path, struct probe_result *ret_result)
 {
-	static const struct probe_own own = {
-		.what = "Lamina volume",
-		.magic = LABEL_MAGIC,
-		.magic_off = offsetof(struct disk_label, magic),
-		.label_size = LABEL_SIZE,
-		.name_off = offsetof(struct disk_label, volume_name),
-		.name_len = LABEL_NAME_LEN,
-		.uuid_off = offsetof(struct disk_label, volume_uuid),
-	};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : probe_fd(fd, &own, ret_result);
+	int err = fd < 0 ? -errno : probe_fd(fd, &label_probe, ret_result);
 
 	if (fd >= 0)
 		close(fd);
