@@ -180,6 +180,7 @@ struct op {
 	unsigned int index[PUTS_MAX];
 	uint64_t version[PUTS_MAX]; /* 0: delete */
 	bool fails;		    /* on purpose, when all is done */
+	uint64_t noted;		    /* the number under which the body noted what it leaves */
 	char name[2][16];
 	struct load_model after;
 };
@@ -295,7 +296,8 @@ static int op_body(struct txn *txn, void *arg)
 	check_model(o->l, &o->after, &v, "in a transaction");
 	if (o->l->wrong[0] || o->fails)
 		return -ECANCELED;
-	history_set(o->l->history, txn_seq(txn), v.hash);
+	o->noted = txn_seq(txn);
+	history_set(o->l->history, o->noted, v.hash);
 	return 0;
 }
 
@@ -334,6 +336,9 @@ static FIBER_FN void op_run(struct load *l, struct sim_rng *dice, uint64_t *ret_
 	err = txn_run(l->fs, &opt, op_body, &o, &seq);
 	if (is_store_error(err))
 		load_fail(l, "a transaction failed: %s", strerror(-err));
+	/* It changed nothing and has no number: that number may become somebody else's. */
+	if (!err && seq == 0)
+		history_set(l->history, o.noted, 0);
 	if (err || seq == 0)
 		return;
 	for (unsigned int i = 0; i < o.nr; i++)
