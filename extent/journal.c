@@ -10,7 +10,9 @@
  * over it.  Replay goes only from a whole record to its successor at that very lsn, whose chain must be the checksum
  * of the first: remains of another record, an older generation or an older life say something else there.  And where
  * a whole record ends, nothing with a higher lsn can follow, for it would have been begun before its predecessor was
- * durable.
+ * durable.  One place is special: at the head may lie a record of ours that an earlier life could not finish.  Our
+ * first record, torn in its turn, could supply just what that one lacks, say its zeros at the end, and so bring back
+ * what a recovery has found to be lost.  So before the first record of a life the place of its header is overwritten.
  */
 
 #include "extent/journal.h"
@@ -21,6 +23,7 @@
 #include "dev/fiber.h"
 #include "dev/fiber_sync.h"
 #include "dev/log.h"
+#include "dev/reactor.h"
 #include "extent/record.h"
 #include "extent/txn.h"
 
@@ -51,6 +54,7 @@ struct journal {
 	bool failed;
 	bool closing;
 	bool writer_idle;
+	bool head_is_clean; /* nothing of an earlier life lies at the head */
 	struct fiber *writer;
 	unsigned int nr_waiting; /* fibers inside of a wait function */
 	struct wait_queue no_waiting;
@@ -319,6 +323,26 @@ static void group_done(struct journal *j, struct group *g)
 	wait_queue_wake_all(&g->waiters);
 }
 
+/*
+ * By chance bytes: whatever of them survives completes no record.  The place is free, for the record that is about to
+ * be written has room there.
+ */
+FIBER_FN static bool head_clean(struct journal *j)
+{
+	struct piece piece = { .buf = j->filler, .len = RECORD_ALIGN };
+	int err;
+
+	piece.off = j->cfg.off + j->head.lsn % j->cfg.size;
+	for (size_t i = 0; i < RECORD_ALIGN; i++)
+		j->filler[i] = (uint8_t)reactor_random(j->cfg.reactor);
+	err = blkdev_write_durable(j->cfg.dev, piece.off, piece.buf, piece.len);
+	memset(j->filler, 0, RECORD_ALIGN);
+	if (err)
+		journal_fail(j, &piece, err);
+	j->head_is_clean = true;
+	return !err;
+}
+
 /* One after the other: a record may be begun only when the one before it, here a filler, is durable. */
 FIBER_FN static void group_write(struct journal *j)
 {
@@ -351,7 +375,8 @@ FIBER_FN static void writer_main(void *arg)
 
 	while (!j->failed) {
 		if (j->gathering->nr_txns > 0) {
-			group_write(j);
+			if (j->head_is_clean || head_clean(j))
+				group_write(j);
 		} else if (j->closing) {
 			return;
 		} else {
