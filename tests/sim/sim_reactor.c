@@ -14,7 +14,8 @@
 #define WALL_START_NS  1700000000000000000ULL /* some day in 2023 */
 #define PICK_NS_MAX    2000		      /* how long a fiber runs */
 #define OFFLOAD_NS_MAX 3000000
-#define EARLY_ONE_IN   32 /* while fibers want to run, how often the next timer comes all the same */
+#define EARLY_ONE_IN   32	/* while fibers want to run, how often the next timer comes all the same, */
+#define EARLY_NS_MAX   30000000 /* if it is no farther away than this: they are not so slow */
 
 struct sim_reactor {
 	struct reactor base;
@@ -86,7 +87,7 @@ static void sim_poll(struct reactor *r, uint64_t deadline_ns)
 
 	if (deadline_ns == UINT64_MAX)
 		report_deadlock(s);
-	if (deadline_ns == 0 && (next == UINT64_MAX || !sim_rng_chance(&s->order, 1, EARLY_ONE_IN)))
+	if (deadline_ns == 0 && (next > s->now_ns + EARLY_NS_MAX || !sim_rng_chance(&s->order, 1, EARLY_ONE_IN)))
 		return;
 	s->now_ns = max_u64(s->now_ns, next);
 }
