@@ -57,18 +57,38 @@ static int btree_child(struct txn *t, struct btree_path *path, unsigned int leve
 	return btree_block(t, daddr, epoch, level - 1, ret_block);
 }
 
-/* Walk to the leaf of @key, changing nothing. */
-static int btree_descend(struct txn *t, struct key key, struct btree_path *path)
+/* Walk to the block of level @to, or to the root if that is lower, on the way to the leaf of @key. */
+static int btree_descend_to(struct txn *t, struct key key, unsigned int to, struct btree_path *path)
 {
 	const struct fs_root *root = &t->fs->root;
 	int err = btree_block(t, root->daddr, root->epoch, root->level, &path->block[root->level]);
 
 	path->height = root->level;
-	for (unsigned int level = root->level; !err && level > 0; level--) {
+	for (unsigned int level = root->level; !err && level > to; level--) {
 		path->slot[level] = inner_child_slot(path->block[level]->data, key);
 		err = btree_child(t, path, level, path->slot[level], &path->block[level - 1]);
 	}
 	return err;
+}
+
+/* Walk to the leaf of @key, changing nothing. */
+static int btree_descend(struct txn *t, struct key key, struct btree_path *path)
+{
+	return btree_descend_to(t, key, 0, path);
+}
+
+int btree_fetch(struct txn *t, struct key key)
+{
+	struct btree_path path;
+	uint64_t daddr, epoch;
+	struct block *b;
+	int err = btree_descend_to(t, key, 1, &path);
+
+	if (err || path.height == 0)
+		return err;
+	inner_child(path.block[1]->data, inner_child_slot(path.block[1]->data, key), &daddr, &epoch);
+	err = block_get(t->fs, daddr, epoch, 0, &b);
+	return err == -ERESTART ? 0 : err;
 }
 
 int btree_get(struct txn *t, struct key key, struct item *ret_item)

@@ -21,6 +21,11 @@ int btree_get(struct txn *t, struct key key, struct item *ret_item) MUST_CHECK;
 int btree_next(struct txn *t, struct key from, struct key last, struct item *ret_item) MUST_CHECK;
 int btree_prev(struct txn *t, struct key from, struct key first, struct item *ret_item) MUST_CHECK;
 /*
+ * See that the leaf of @key is in memory or on its way there, without looking into it.  0, or -ERESTART for a block
+ * above it.
+ */
+int btree_fetch(struct txn *t, struct key key) MUST_CHECK;
+/*
  * Make the leaf of @key writable, with room to insert or replace an item of @len bytes if @len is not BTREE_NO_ROOM,
  * and find the item: *@ret_item->val is NULL if there is none.
  */

@@ -614,13 +614,7 @@ int txn_replay(struct fs *fs, uint64_t seq, const void *changes, size_t len)
 
 static int prefetch_body(struct txn *txn, void *arg)
 {
-	struct item item;
-	int err = btree_get(txn, *(const struct key *)arg, &item);
-
-	/* The leaf's reading is under way, or it is here: all that was wanted. */
-	if (err == -ERESTART && txn->missing->level == 0)
-		return 0;
-	return err == -ENOENT ? 0 : err;
+	return btree_fetch(txn, *(const struct key *)arg);
 }
 
 void txn_prefetch(struct fs *fs, struct key key)
