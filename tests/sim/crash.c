@@ -11,12 +11,14 @@
 #include "dev/fiber.h"
 #include "dev/log.h"
 #include "dev/reactor.h"
+#include "extent/check_run.h"
 #include "tests/sim/crash_load.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_reactor.h"
 
-#define DISKS_MAX 2
-#define MIB	  (1u << 20)
+#define DISKS_MAX    2
+#define MIB	     (1u << 20)
+#define CHECK_ONE_IN 4 /* recoveries: the check takes as long as all the rest */
 
 /* What all rounds of one seed share. */
 struct crash {
@@ -189,7 +191,9 @@ static FIBER_FN void life_unmount(struct life *f, struct fs *fs, uint64_t last_s
  */
 static FIBER_FN void life_warm_up(struct life *f, struct fs *fs, struct load_view *view)
 {
-	struct load_shape shape = { .fibers = 3, .txns = 3, .puts = 8, .keys = LOAD_KEYS, .value_max = 3000 };
+	struct load_shape shape = {
+		.fibers = 3, .txns = 3, .puts = 8, .keys = LOAD_KEYS, .value_max = 3000, .names = 3
+	};
 	struct fs_stats stats;
 	struct load l;
 
@@ -261,10 +265,27 @@ static void judge(struct life *f, const struct load_view *view)
 			  f->found, f->promised, f->committed);
 }
 
+static void keep_finding(void *arg, enum check_severity severity, const char *sentence)
+{
+	if (severity == CHECK_ERROR)
+		life_fail(arg, "check: %s", sentence);
+}
+
+/* Everything that the check of a whole volume knows to check. */
+static FIBER_FN void check_all(struct life *f, struct fs *fs)
+{
+	struct check_options opt = { .memory = MIB, .report = keep_finding, .arg = f };
+	struct check_result res;
+	int err = check_run(fs, &opt, &res);
+
+	if (err)
+		life_fail(f, "check: %s", strerror(-err));
+}
+
 static FIBER_FN int later_life(void *arg)
 {
 	static const struct load_shape small = {
-		.fibers = 2, .txns = 3, .puts = 3, .keys = 24, .value_max = 200, .names = 2, .checkpoint = 12
+		.fibers = 2, .txns = 3, .puts = 3, .keys = 24, .value_max = 200, .names = 4, .checkpoint = 12
 	};
 	struct life *f = arg;
 	struct load_view view;
@@ -275,6 +296,8 @@ static FIBER_FN int later_life(void *arg)
 		return 0;
 	if (life_look(f, fs, &view))
 		judge(f, &view);
+	if (!f->wrong[0] && choice(f->seed, 4, CHECK_ONE_IN) == 0)
+		check_all(f, fs);
 	if (f->tape && !f->wrong[0]) {
 		life_work(f, fs, &view, &small, &l);
 		life_unmount(f, fs, l.last_seq);
@@ -458,7 +481,7 @@ static void draw_shape(struct crash *c, struct sim_rng *dice)
 	s->fibers = (unsigned int)sim_rng_between(dice, 1, 6);
 	s->puts = (unsigned int)sim_rng_between(dice, 1, 12);
 	s->keys = (unsigned int)sim_rng_between(dice, 8, LOAD_KEYS);
-	s->names = (unsigned int)sim_rng_between(dice, 0, 5);
+	s->names = (unsigned int)sim_rng_between(dice, 0, 7);
 	s->checkpoint = (unsigned int)sim_rng_between(dice, 0, 6);
 	s->value_max = sim_rng_chance(dice, 1, 2) ? 3000 : (unsigned int)sim_rng_between(dice, 8, 600);
 	/* Few large transactions or many small ones. */

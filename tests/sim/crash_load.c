@@ -12,12 +12,16 @@
 
 #include "dev/fiber.h"
 #include "extent/format.h"
+#include "extent/map.h"
 #include "extent/name.h"
 
-#define PUTS_MAX  12
-#define VALUE_MIN 8
-#define NAMES	  14
-#define LOG_MAX	  (PUTS_MAX * (ITEM_VALUE_MAX + 32))
+#define PUTS_MAX    12
+#define VALUE_MIN   8
+#define NAMES	    6
+#define FILE_BLOCKS 40
+#define MAP_STEPS   6
+#define LIMBO_TAG   5
+#define LOG_MAX	    (PUTS_MAX * (ITEM_VALUE_MAX + 32))
 
 /* History */
 
@@ -169,6 +173,11 @@ enum op_kind {
 	OP_RENAME,
 	OP_LINK,
 	OP_SYMLINK,
+	OP_ALLOC,
+	OP_CONVERT,
+	OP_PUNCH,
+	OP_CLONE,
+	OP_RELEASE, /* limbo */
 	OP_KINDS,
 };
 
@@ -182,6 +191,7 @@ struct op {
 	bool fails;		    /* on purpose, when all is done */
 	uint64_t noted;		    /* the number under which the body noted what it leaves */
 	char name[2][16];
+	uint64_t blk[2], nr_blks; /* of a file */
 	struct load_model after;
 };
 
@@ -221,6 +231,50 @@ static int op_items(struct txn *txn, const struct op *o)
 	return err;
 }
 
+static int op_convert(struct txn *txn, const struct op *o, struct inode *inode)
+{
+	uint64_t stop;
+	int err = map_alloc(txn, inode, o->blk[0], o->nr_blks, &(struct map_want){ 0 }, MAP_STEPS, &stop);
+
+	if (!err && stop > o->blk[0])
+		err = map_convert(txn, inode, o->blk[0], stop - o->blk[0], LIMBO_TAG, MAP_STEPS, &stop);
+	return err;
+}
+
+/* Allocate, write, punch and clone blocks of the first file, from the second one. */
+static int op_map(struct txn *txn, const struct op *o)
+{
+	struct name_at at = { INO_ROOT, o->name[0], strlen(o->name[0]) };
+	struct name_at from = { INO_ROOT, o->name[1], strlen(o->name[1]) };
+	struct name_create how = { .mode = S_IFREG | 0644 };
+	struct name_result file, source;
+	uint64_t stop;
+	bool more;
+	int err = o->kind == OP_RELEASE ? limbo_release(txn, LIMBO_TAG, MAP_STEPS, &more) : 0;
+
+	if (err || o->kind == OP_RELEASE)
+		return err;
+	err = name_lookup(txn, &at, &file);
+	if (err == -ENOENT)
+		err = name_create(txn, &at, &how, &file);
+	source = file;
+	if (!err && o->kind == OP_CLONE)
+		err = name_lookup(txn, &from, &source);
+	if (err)
+		return err;
+	if (o->kind == OP_ALLOC)
+		err = map_alloc(txn, &file.inode, o->blk[0], o->nr_blks, &(struct map_want){ 0 }, MAP_STEPS, &stop);
+	else if (o->kind == OP_CONVERT)
+		err = op_convert(txn, o, &file.inode);
+	else if (o->kind == OP_PUNCH)
+		err = map_punch(txn, &file.inode, o->blk[0], o->nr_blks, LIMBO_TAG, MAP_STEPS, &stop);
+	else
+		err = map_clone(txn, source.inode.ino, o->blk[1], &file.inode, o->blk[0], o->nr_blks, LIMBO_TAG,
+				MAP_STEPS, &stop);
+	inode_touch(txn, &file.inode, true);
+	return err ? err : inode_put(txn, &file.inode);
+}
+
 static int op_names(struct txn *txn, const struct op *o)
 {
 	struct name_at at = { INO_ROOT, o->name[0], strlen(o->name[0]) };
@@ -244,6 +298,12 @@ static int op_names(struct txn *txn, const struct op *o)
 	case OP_LINK:
 		err = name_lookup(txn, &at, &res);
 		return err ? err : name_link(txn, res.inode.ino, &to, &res);
+	case OP_ALLOC:
+	case OP_CONVERT:
+	case OP_PUNCH:
+	case OP_CLONE:
+	case OP_RELEASE:
+		return op_map(txn, o);
 	default:
 		return name_create(txn, &at, &how, &res);
 	}
@@ -301,6 +361,21 @@ static int op_body(struct txn *txn, void *arg)
 	return 0;
 }
 
+/* By kind, so that most of what is tried can be done: f are files, d directories, s symbolic links. */
+static void op_draw_names(struct op *o, struct sim_rng *dice)
+{
+	char kind = 'f';
+
+	if (o->kind == OP_MKDIR)
+		kind = 'd';
+	else if (o->kind == OP_SYMLINK)
+		kind = 's';
+	else if (o->kind == OP_UNLINK || o->kind == OP_RENAME)
+		kind = "ffds"[sim_rng_below(dice, 4)];
+	for (unsigned int i = 0; i < 2; i++)
+		snprintf(o->name[i], sizeof(o->name[i]), "%c%u", kind, (unsigned int)sim_rng_below(dice, NAMES));
+}
+
 static void op_draw(struct op *o, struct load *l, struct sim_rng *dice)
 {
 	const struct load_shape *s = &l->shape;
@@ -309,8 +384,10 @@ static void op_draw(struct op *o, struct load *l, struct sim_rng *dice)
 	if (sim_rng_chance(dice, s->names, 8))
 		o->kind = (enum op_kind)sim_rng_between(dice, OP_ITEMS + 1, OP_KINDS - 1);
 	o->fails = sim_rng_chance(dice, 1, 16);
+	op_draw_names(o, dice);
 	for (unsigned int i = 0; i < 2; i++)
-		snprintf(o->name[i], sizeof(o->name[i]), "n%u", (unsigned int)sim_rng_below(dice, NAMES));
+		o->blk[i] = sim_rng_below(dice, FILE_BLOCKS);
+	o->nr_blks = sim_rng_between(dice, 1, FILE_BLOCKS);
 	if (o->kind != OP_ITEMS)
 		return;
 	o->nr = (unsigned int)sim_rng_between(dice, 1, s->puts);

@@ -64,7 +64,7 @@ struct load_shape {
 	unsigned int puts; /* of a transaction, at most */
 	unsigned int keys; /* at most LOAD_KEYS */
 	unsigned int value_max;
-	unsigned int names;	 /* of 8 transactions so many are about names */
+	unsigned int names;	 /* of 8 transactions so many are about names and files */
 	unsigned int checkpoint; /* of 64 steps so many are a checkpoint */
 };
 
