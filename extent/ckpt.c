@@ -171,15 +171,38 @@ FIBER_FN static int ckpt_flush(struct fs *fs)
 	return 0;
 }
 
+/*
+ * In the slot may lie a superblock that an earlier life could not finish.  Ours has the same epoch and many of the
+ * same bytes: torn in its turn, it could complete that one, whose tree is long overwritten.  So the first checkpoint
+ * of a life puts chance bytes over the head of what lies there; whatever of them survives completes nothing.
+ */
+FIBER_FN static int ckpt_clean_slot(struct fs *fs, uint64_t off, uint8_t *buf)
+{
+	int err;
+
+	if (fs->slot_is_clean)
+		return 0;
+	for (size_t i = 0; i < DADDR_BLOCK_SIZE; i++)
+		buf[i] = (uint8_t)reactor_random(fs->reactor);
+	err = blkdev_write_durable(fs->devs[0], off, buf, DADDR_BLOCK_SIZE);
+	if (!err)
+		fs->slot_is_clean = true;
+	return err;
+}
+
 FIBER_FN static int ckpt_flip(struct ckpt_job *job)
 {
+	uint64_t off = SUPER_OFFSET(super_slot(job->super->epoch));
 	void *buf = blkdev_buf_alloc(SUPER_SIZE);
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
-	super_encode(job->super, buf);
-	err = blkdev_write_durable(job->fs->devs[0], SUPER_OFFSET(super_slot(job->super->epoch)), buf, SUPER_SIZE);
+	err = ckpt_clean_slot(job->fs, off, buf);
+	if (!err) {
+		super_encode(job->super, buf);
+		err = blkdev_write_durable(job->fs->devs[0], off, buf, SUPER_SIZE);
+	}
 	blkdev_buf_free(buf);
 	return err;
 }

@@ -89,7 +89,8 @@ struct fs {
 	struct block_cache cache;
 	struct chunks chunks;
 	struct fs_root root;
-	uint64_t epoch; /* of the checkpoint that will write what is dirty now */
+	uint64_t epoch;	    /* of the checkpoint that will write what is dirty now */
+	bool slot_is_clean; /* nothing of an earlier life lies in the other superblock slot */
 	struct super_counts counts;
 	uint64_t next_ino;
 	uint64_t txn_seq; /* of the last transaction in the tree */
