@@ -36,22 +36,6 @@ int dir_check_name(const char *name, size_t len)
 	return 0;
 }
 
-static bool type_is_valid(uint8_t type)
-{
-	switch (type) {
-	case DT_REG:
-	case DT_DIR:
-	case DT_LNK:
-	case DT_FIFO:
-	case DT_SOCK:
-	case DT_BLK:
-	case DT_CHR:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int entry_decode(const struct item *item, struct dir_entry *entry)
 {
 	struct disk_dirent d;
@@ -67,7 +51,7 @@ static int entry_decode(const struct item *item, struct dir_entry *entry)
 		.cookie = key_off(item->key), .ino = le64_get(d.ino), .type = d.type, .name_len = d.name_len
 	};
 	memcpy(entry->name, name, d.name_len);
-	if (!type_is_valid(entry->type) || entry->ino == 0 || entry->ino > KEY_LOW_MAX ||
+	if (!item_dirent_type_is_valid(entry->type) || entry->ino == 0 || entry->ino > KEY_LOW_MAX ||
 	    entry->cookie < DIR_COOKIE_FIRST)
 		return -EUCLEAN;
 	return 0;
@@ -138,7 +122,7 @@ int dir_insert(struct txn *txn, uint64_t dir, const char *name, size_t len, uint
 	uint64_t cookie;
 	int err;
 
-	assert(type_is_valid(type));
+	assert(item_dirent_type_is_valid(type));
 	err = dir_check_name(name, len);
 	if (err)
 		return err;
@@ -154,7 +138,7 @@ int dir_insert(struct txn *txn, uint64_t dir, const char *name, size_t len, uint
 
 int dir_replace(struct txn *txn, uint64_t dir, const struct dir_entry *entry, uint64_t ino, uint8_t type)
 {
-	assert(type_is_valid(type));
+	assert(item_dirent_type_is_valid(type));
 	return dir_put(txn, dir, entry->cookie, entry->name, entry->name_len, ino, type);
 }
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "dev/reactor.h"
 #include "extent/alloc.h"
@@ -110,28 +109,7 @@ static void format_super(struct super *super, struct reactor *r, struct blkdev *
 		total += super->devices[i].size;
 	}
 	super->chunk_blocks = (opt->chunk_size ? opt->chunk_size : default_chunk_size(total)) >> DADDR_BLOCK_SHIFT;
-	super->next_ino = INO_ROOT;
-}
-
-static int format_root(struct txn *txn)
-{
-	struct inode_time now = inode_time_now(txn);
-	struct inode root = {
-		.ino = txn_new_ino(txn),
-		.mode = S_IFDIR | 0755,
-		.nlink = 2,
-		.change = 1,
-		.generation = 1,
-		.atime = now,
-		.mtime = now,
-		.ctime = now,
-		.btime = now,
-		.parent = INO_ROOT,
-		.trim_from = INODE_NO_TRIM,
-	};
-
-	assert(root.ino == INO_ROOT);
-	return inode_put(txn, &root);
+	super->next_ino = INO_ROOT + 1;
 }
 
 /* The first items: chunk 0, the root directory, and all the rest as free space. */
@@ -143,7 +121,7 @@ static int format_body(struct txn *txn, void *arg)
 	int err = txn_put(txn, key_make(ZONE_VOLUME, 0, ITEM_CHUNK, 0), &item, sizeof(item));
 
 	if (!err)
-		err = format_root(txn);
+		err = inode_create_root(txn, 0755, 0, 0);
 	for (unsigned int i = 0; i < fs->nr_devs && !err; i++) {
 		uint64_t first = fs->super.devices[i].first_block, end = fs->super.devices[i].end_block;
 

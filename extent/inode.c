@@ -28,24 +28,6 @@ static bool ino_is_valid(uint64_t ino)
 	return ino > 0 && ino <= KEY_LOW_MAX;
 }
 
-static bool mode_is_valid(uint32_t mode)
-{
-	if (mode & ~(uint32_t)(S_IFMT | 07777))
-		return false;
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFIFO:
-	case S_IFSOCK:
-	case S_IFBLK:
-	case S_IFCHR:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool size_is_valid(const struct inode *inode)
 {
 	switch (inode->mode & S_IFMT) {
@@ -82,7 +64,7 @@ static bool links_are_valid(const struct inode *inode)
 
 static bool inode_is_valid(const struct inode *inode)
 {
-	return ino_is_valid(inode->ino) && mode_is_valid(inode->mode) && size_is_valid(inode) &&
+	return ino_is_valid(inode->ino) && item_mode_is_valid(inode->mode) && size_is_valid(inode) &&
 	       links_are_valid(inode) && times_are_valid(inode) && trim_is_valid(inode) &&
 	       inode->blocks <= KEY_LOW_MAX && inode->change <= INODE_CHANGE_MAX;
 }
@@ -266,7 +248,7 @@ int inode_create(struct txn *txn, uint32_t mode, uint32_t uid, uint32_t gid, uin
 	struct inode inode;
 	int err;
 
-	if (!mode_is_valid(mode) || !ino_is_valid(parent) || (!is_device && (rdev_major || rdev_minor)))
+	if (!item_mode_is_valid(mode) || !ino_is_valid(parent) || (!is_device && (rdev_major || rdev_minor)))
 		return -EINVAL;
 	inode = inode_new(txn, txn_new_ino(txn), mode, parent);
 	inode.uid = uid;

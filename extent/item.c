@@ -96,7 +96,7 @@ static bool orphan_is_valid(struct key key, const void *val, size_t len)
 	return key_obj(key) == 0 && ino_is_valid(key_off(key)) && len == 0;
 }
 
-static bool mode_is_valid(uint32_t mode)
+bool item_mode_is_valid(uint32_t mode)
 {
 	if (mode & ~(uint32_t)(S_IFMT | 07777))
 		return false;
@@ -126,7 +126,7 @@ static bool inode_value_is_valid(struct key key, const void *val, size_t len)
 	if (key_off(key) != 0 || len != sizeof(d))
 		return false;
 	memcpy(&d, val, sizeof(d));
-	return mode_is_valid(le32_get(d.mode)) && time_is_valid(d.atime) && time_is_valid(d.mtime) &&
+	return item_mode_is_valid(le32_get(d.mode)) && time_is_valid(d.atime) && time_is_valid(d.mtime) &&
 	       time_is_valid(d.ctime) && time_is_valid(d.btime) && le64_get(d.size) <= INODE_SIZE_MAX &&
 	       le64_get(d.blocks) <= KEY_LOW_MAX && le64_get(d.parent) <= KEY_LOW_MAX &&
 	       le64_get(d.change) <= INODE_CHANGE_MAX && le32_get(d.nlink) <= INODE_NLINK_MAX &&
@@ -161,7 +161,7 @@ static bool xattr_is_valid(struct key key, const void *val, size_t len)
 	return part ? len > 0 && len <= ITEM_VALUE_MAX : xattr_head_is_valid(val, len);
 }
 
-static bool dirent_type_is_valid(uint8_t type)
+bool item_dirent_type_is_valid(uint8_t type)
 {
 	switch (type) {
 	case DT_REG:
@@ -192,7 +192,7 @@ static bool dirent_is_valid(struct key key, const void *val, size_t len)
 		return false;
 	memcpy(&d, val, sizeof(d));
 	return len == sizeof(d) + d.name_len && name_is_valid((const char *)val + sizeof(d), d.name_len) &&
-	       ino_is_valid(le64_get(d.ino)) && dirent_type_is_valid(d.type);
+	       ino_is_valid(le64_get(d.ino)) && item_dirent_type_is_valid(d.type);
 }
 
 static bool extent_is_valid(struct key key, const void *val, size_t len)

@@ -134,5 +134,8 @@ int item_key_parse(const char *text, struct key *ret_key) MUST_CHECK;
  * tell.  Types of ZONE_STATE are the server's and pass.  What this accepts, the rest of extent/ decodes safely.
  */
 bool item_is_valid(struct key key, const void *val, size_t len);
+/* A mode with a file type and permissions, nothing else; the d_type of a directory entry. */
+bool item_mode_is_valid(uint32_t mode);
+bool item_dirent_type_is_valid(uint8_t type);
 
 #endif
