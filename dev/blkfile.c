@@ -557,7 +557,7 @@ static int make_blkfile(struct reactor *r, const char *path, unsigned int flags,
 
 int blkfile_open(struct reactor *r, const char *path, unsigned int flags, struct blkdev **ret_dev)
 {
-	struct blklimits limits;
+	struct blklimits limits = { .size = 0 };
 	int fd = -1;
 	int err = open_fd(path, flags, &limits, &fd);
 

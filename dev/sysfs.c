@@ -65,7 +65,7 @@ int sysfs_read_text(const char *dir, const char *attr, char *buf, size_t len)
 
 int sysfs_read_u64(const char *dir, const char *attr, uint64_t *ret_value)
 {
-	char text[32], *end;
+	char text[32] = "", *end;
 	unsigned long long value;
 	int err = sysfs_read_text(dir, attr, text, sizeof(text));
 

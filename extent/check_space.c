@@ -280,7 +280,7 @@ static void check_window_judge(struct check_window *w)
 		memcpy(before, use, sizeof(use));
 		for (unsigned int u = 0; u < USES; u++)
 			use[u] += w->diff[u][i];
-		if (i == nr || (i && memcmp(before, use, sizeof(use)))) {
+		if (i == nr || (i && memcmp(before, use, sizeof(use)) != 0)) {
 			check_sentence(w->ck, check_judge(before), w->lo + begin, i - begin, before);
 			w->ck->res.data_blocks += before[USE_OWNERS] ? i - begin : 0;
 			w->ck->res.shared_blocks += before[USE_OWNERS] > 1 ? i - begin : 0;

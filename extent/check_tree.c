@@ -132,6 +132,7 @@ static void check_tree_unused(struct check_walk *w)
 	for (unsigned int i = 0; i < cs->nr && !w->broken; i++) {
 		unsigned int lost = 0;
 
+		assert(w->seen[i]);
 		for (unsigned int word = 0; word < (cs->chunk[i]->nr_blocks + 63) / 64; word++)
 			lost += (unsigned int)__builtin_popcountll(cs->chunk[i]->used[word] & ~w->seen[i][word]);
 		if (lost)

@@ -172,7 +172,7 @@ static bool format_may(char *const *paths, unsigned int nr, const struct format_
 	bool may = true;
 
 	for (unsigned int i = 0; i < nr; i++) {
-		struct probe_result result;
+		struct probe_result result = { .found = false };
 
 		if (!format_look(paths[i], &result)) {
 			may = false;
