@@ -18,8 +18,9 @@
 #define STEPS 80
 
 enum what {
-	WORK,  /* the fault comes while operations run, or the unmount after them */
-	MOUNT, /* or in the mount after a crash */
+	WORK,	/* the fault comes while operations run, or the unmount after them */
+	MOUNT,	/* or in the mount after a crash */
+	FORMAT, /* or while the volume is made */
 };
 
 struct round {
@@ -85,8 +86,24 @@ FIBER_FN static void mount_with_fault(struct store *s, struct round *round)
 	if (!err)
 		return;
 	CHECK(s->fs == NULL);
-	CHECK(err == -ENOMEM || s->why.text[0] != '\0');
 	CHECK_EQ(store_mount(s), 0);
+}
+
+FIBER_FN static void format_with_fault(struct store *s, void *arg)
+{
+	struct round *round = arg;
+	struct why why = { { 0 } };
+	int err;
+
+	arm(s, round);
+	err = fs_format(s->r, s->devs, s->cfg.nr_disks, &s->cfg.format, &why);
+	note(round, err);
+	disarm(s, round);
+	CHECK_EQ(err != 0, why.text[0] != '\0');
+	CHECK_EQ(store_mount(s), err ? -EMEDIUMTYPE : 0);
+	if (err)
+		return;
+	store_unmount(s);
 }
 
 FIBER_FN static void do_round(struct store *s, void *arg)
@@ -137,7 +154,7 @@ static void every(uint64_t fallback, enum what what, bool io)
 		round = (struct round){ .seed = seed, .what = what, .io = io, .n = ++n };
 		store_init(&s, &(struct store_config){
 				       .seed = seed, .disk_size = 16 << 20, .mount = { .cache_bytes = 1 << 20 } });
-		store_run(&s, do_round, &round);
+		store_run(&s, what == FORMAT ? format_with_fault : do_round, &round);
 		store_release(&s);
 		seen += round.nr > 0;
 	} while (round.hit);
@@ -165,13 +182,22 @@ static void test_mount_requests(void **state)
 	every(24, MOUNT, true);
 }
 
+static void test_format_allocations(void **state)
+{
+	every(25, FORMAT, false);
+}
+
+static void test_format_requests(void **state)
+{
+	every(26, FORMAT, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_work_allocations),
-		cmocka_unit_test(test_work_requests),
-		cmocka_unit_test(test_mount_allocations),
-		cmocka_unit_test(test_mount_requests),
+		cmocka_unit_test(test_work_allocations),   cmocka_unit_test(test_work_requests),
+		cmocka_unit_test(test_mount_allocations),  cmocka_unit_test(test_mount_requests),
+		cmocka_unit_test(test_format_allocations), cmocka_unit_test(test_format_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,8 +87,14 @@ void store_format(struct store *s)
 
 int store_mount(struct store *s)
 {
+	int err;
+
 	assert(!s->fs);
-	return fs_mount(s->r, s->devs, s->cfg.nr_disks, &s->cfg.mount, &s->fs, &s->why);
+	s->why.text[0] = '\0';
+	err = fs_mount(s->r, s->devs, s->cfg.nr_disks, &s->cfg.mount, &s->fs, &s->why);
+	if (err && !s->why.text[0])
+		store_die(s, "a mount failed without a sentence", err);
+	return err;
 }
 
 void store_unmount(struct store *s)
