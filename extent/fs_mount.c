@@ -81,6 +81,7 @@ FIBER_FN static int lot_add(void *arg, uint64_t seq, const void *changes, size_t
 FIBER_FN static int mount_damaged(struct fs *fs, struct journal_pos *end, struct why *why)
 {
 	const struct journal_replay_result *res = &fs->replay;
+	int err;
 
 	if (!fs->opt.forget_damage)
 		return why_set(
@@ -96,7 +97,11 @@ FIBER_FN static int mount_damaged(struct fs *fs, struct journal_pos *end, struct
 	fs->super.journal_era = reactor_random(fs->reactor) | 1;
 	fs->super.journal_lsn = end->lsn;
 	fs->super.journal_chain = end->chain;
-	return fs->read_only ? 0 : ckpt_write(fs);
+	err = fs->read_only ? 0 : ckpt_write(fs);
+	if (err)
+		why_set(why, err, "%s: the checkpoint after the damage in the journal could not be written: %s",
+			fs->devs[0]->info.name, strerror(-err));
+	return err;
 }
 
 FIBER_FN static int mount_replay(struct fs *fs, struct why *why)
@@ -154,9 +159,10 @@ FIBER_FN static int mount_chunk(struct fs *fs, uint32_t i, struct disk_bitmap *b
 {
 	uint64_t daddr = fs->super.chunks[i];
 	uint32_t slot = fs->super.chunk_slots[i];
-	const char *reason = "lies outside of the device or over another one";
+	const char *reason;
 	int err = chunk_add(&fs->chunks, daddr);
 
+	reason = err == -ENOMEM ? "out of memory" : "lies outside of the device or over another one";
 	if (!err) {
 		reason = "its bitmap cannot be read";
 		err = blkdev_read(fs->devs[daddr_dev(daddr)], chunk_slot_offset(fs->chunks.chunk[i], slot), buf,
@@ -173,7 +179,7 @@ FIBER_FN static int mount_chunk(struct fs *fs, uint32_t i, struct disk_bitmap *b
 FIBER_FN static int mount_chunks(struct fs *fs, struct why *why)
 {
 	struct disk_bitmap *buf = blkdev_buf_alloc(sizeof(*buf));
-	int err = buf ? 0 : -ENOMEM;
+	int err = buf ? 0 : why_set(why, -ENOMEM, "out of memory");
 
 	for (uint32_t i = 0; i < fs->super.nr_chunks && !err; i++)
 		err = mount_chunk(fs, i, buf, why);
