@@ -27,7 +27,8 @@ struct fs_format_options {
 
 /*
  * Make an empty volume on @devs[0..nr), whatever is on them.  Durable when it returns 0; interrupted before that, the
- * devices hold no volume.  -EINVAL: an option or a device does not do, see @why; -EIO; -ENOMEM.
+ * devices hold no volume, or the whole new one once a copy of device 0's label is there.  -EINVAL: an option or a
+ * device does not do, see @why; -EIO; -ENOMEM.
  */
 FIBER_FN int fs_format(struct reactor *r, struct blkdev **devs, unsigned int nr, const struct fs_format_options *opt,
 		       struct why *why) MUST_CHECK;
