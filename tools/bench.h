@@ -81,6 +81,9 @@ struct bench_target {
 #define BENCH_GROWTH_ALLOC	  "allocate, by extents in the file"
 #define BENCH_GROWTH_CONVERT	  "convert, by extents in the file"
 #define BENCH_GROWTH_LOOKUP	  "look up, by extents in the file"
+#define BENCH_VOLUME_ALLOC	  "allocate, by files in the volume"
+#define BENCH_VOLUME_CONVERT	  "convert, by files in the volume"
+#define BENCH_VOLUME_LOOKUP	  "look up, by files in the volume"
 
 struct bench_env {
 	const struct bench_options *opt;

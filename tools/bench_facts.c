@@ -125,6 +125,9 @@ unsigned int bench_targets(const struct bench_env *env, struct bench_target targ
 	add(targets, &nr, "growth of allocating in a file", true, 2, growth(env, BENCH_GROWTH_ALLOC));
 	add(targets, &nr, "growth of converting in a file", true, 2, growth(env, BENCH_GROWTH_CONVERT));
 	add(targets, &nr, "growth of looking up in a file", true, 2, growth(env, BENCH_GROWTH_LOOKUP));
+	add(targets, &nr, "growth of allocating in a volume", true, 2, growth(env, BENCH_VOLUME_ALLOC));
+	add(targets, &nr, "growth of converting in a volume", true, 2, growth(env, BENCH_VOLUME_CONVERT));
+	add(targets, &nr, "growth of looking up in a volume", true, 2, growth(env, BENCH_VOLUME_LOOKUP));
 	return nr;
 }
 

@@ -224,8 +224,7 @@ static FIBER_FN int grow_file(void *arg)
 
 static FIBER_FN int grow_volume(void *arg)
 {
-	static const char *const names[OPS] = { "allocate, by files in the volume", "convert, by files in the volume",
-						"look up, by files in the volume" };
+	static const char *const names[OPS] = { BENCH_VOLUME_ALLOC, BENCH_VOLUME_CONVERT, BENCH_VOLUME_LOOKUP };
 	struct growth *g = arg;
 	int err = 0;
 

@@ -31,6 +31,8 @@ static void print_loads(const struct bench_env *env, FILE *out)
 {
 	double raw = raw_rate(env);
 
+	if (env->nr_loads == 0)
+		return;
 	fprintf(out, "%-26s %11s %10s %7s %9s %9s %9s %7s\n", "", "outstanding", "rate/s", "x raw", "p50 us",
 		"p99 us", "max us", "CPU us");
 	for (unsigned int i = 0; i < env->nr_loads; i++) {

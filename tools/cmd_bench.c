@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dev/reactor.h"
+#include "dev/log.h"
 #include "tools/bench.h"
 #include "tools/cmd.h"
 
@@ -180,6 +180,7 @@ int cmd_bench(int argc, char **argv)
 
 	if (parse_options(argc, argv, &opt) < 0)
 		return CMD_USAGE;
+	log_set_level(LOG_LEVEL_WARN);
 	err = bench_store_all(&opt);
 	if (err)
 		fprintf(stderr, "lamina bench: %s\n", strerror(-err));

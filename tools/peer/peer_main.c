@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/log.h"
 #include "dev/reactor.h"
 #include "tools/bench_run.h"
 #include "tools/peer/peer.h"
@@ -137,6 +138,7 @@ int main(int argc, char **argv)
 		fputs("usage: lamina-peer STORE DIRECTORY FILES | --list\n", stderr);
 		return 2;
 	}
+	log_set_level(LOG_LEVEL_WARN);
 	err = reactor_open(NULL, &job.clock);
 	if (!err) {
 		err = open_and_serve(&job, argv[2], strtoull(argv[3], NULL, 10));
