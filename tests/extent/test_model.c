@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model test through the whole store: several fibers run random operations on one tree of names, with a cache so
- * small that bodies are restarted all the time, through checkpoints, clean mounts and power cuts.
+ * The model test through the whole store: several fibers run random operations on one tree of names or on the maps of
+ * files, with a cache so small that bodies are restarted all the time, through checkpoints, clean mounts and power
+ * cuts.  LAMINA_SCALE in the environment makes it so many times as long.
  */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "dev/fiber.h"
 #include "extent/namehash.h"
 #include "tests/lib/check.h"
-#include "tests/lib/tree_life.h"
+#include "tests/lib/life.h"
+#include "tests/lib/tree_model.h"
 
 #define FIBERS_MAX 8
 #define ROUNDS	   100
 
 struct world {
 	struct store *store;
-	struct tree_life *life;
+	enum life_kind kind;
+	struct life life;
+	uint64_t rounds, steps;
 	struct dice dice;
 	uint64_t left; /* operations to do before the next mount */
 	bool down;     /* the store has failed, as it should after a power cut */
@@ -35,7 +40,8 @@ FIBER_FN static void worker(void *arg)
 		int err;
 
 		w->left--;
-		err = tree_life_step(w->life, 4);
+		w->steps++;
+		err = life_step(&w->life, 4);
 		if (err && sim_disk_has_power(w->store->disks[0]))
 			tree_fail("an operation gave %d with nothing wrong", err);
 		if (err)
@@ -77,7 +83,7 @@ FIBER_FN static void mount_again(struct world *w, bool crash)
 		store_unmount(w->store);
 	if (store_mount(w->store))
 		tree_fail("mount: %s", w->store->why.text);
-	tree_life_mounted(w->life, crash);
+	life_mounted(&w->life, crash);
 	w->crashes += crash;
 }
 
@@ -88,27 +94,35 @@ FIBER_FN static void live(struct store *s, void *arg)
 	w->store = s;
 	store_format(s);
 	CHECK_EQ(store_mount(s), 0);
-	w->life = tree_life_new(s, w->dice);
+	life_begin(&w->life, w->kind, s, w->dice);
 	dice_roll(&w->dice);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (uint64_t i = 0; i < w->rounds; i++) {
 		bool crash = dice_below(&w->dice, 2);
 
 		if (crash)
-			sim_disk_power_off_at(s->disks[0], 1 + dice_below(&w->dice, 600), true, SIM_POWER_ERRORS);
+			sim_disk_power_off_at(s->disks[dice_below(&w->dice, s->cfg.nr_disks)],
+					      1 + dice_below(&w->dice, 600), true, SIM_POWER_ERRORS);
 		work(w);
 		if (!crash)
-			tree_life_check(w->life);
+			life_check(&w->life, i % 8 == 0);
 		mount_again(w, crash);
-		tree_life_check(w->life);
+		life_check(&w->life, i % 4 == 0 || crash);
 	}
 	note_stats(w);
 	store_unmount(s);
 }
 
-static void run(uint64_t fallback, const struct store_config *shape, unsigned int hash_bits)
+static uint64_t scale(void)
+{
+	const char *text = getenv("LAMINA_SCALE");
+
+	return text ? strtoull(text, NULL, 0) : 1;
+}
+
+static void run(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits)
 {
 	struct store_config cfg = *shape;
-	struct world w = { .dice = dice_seed(fallback) };
+	struct world w = { .kind = kind, .dice = dice_seed(fallback), .rounds = ROUNDS * scale() };
 	struct store s;
 
 	cfg.seed = dice_roll(&w.dice);
@@ -117,34 +131,48 @@ static void run(uint64_t fallback, const struct store_config *shape, unsigned in
 	store_run(&s, live, &w);
 	store_release(&s);
 	namehash_narrow(64);
-	print_message("%" PRIu64 " operations kept, %" PRIu64 " lost; %d mounts, %" PRIu64
+	print_message("%" PRIu64 " steps: %" PRIu64 " changes kept, %" PRIu64 " lost; %" PRIu64 " mounts, %" PRIu64
 		      " of them after a power cut; %" PRIu64 " restarts, %" PRIu64 " evictions, %" PRIu64
 		      " checkpoints\n",
-		      w.life->nr, w.life->lost, ROUNDS, w.crashes, w.restarts, w.evictions, w.checkpoints);
-	tree_life_free(w.life);
+		      w.steps, life_tally(&w.life)->nr, life_tally(&w.life)->lost, w.rounds, w.crashes, w.restarts,
+		      w.evictions, w.checkpoints);
+	life_end(&w.life);
 }
 
 static void test_small_cache(void **state)
 {
-	run(11, &(struct store_config){ .mount = { .cache_bytes = 1 << 20 } }, 64);
+	run(11, LIFE_NAMES, &(struct store_config){ .mount = { .cache_bytes = 1 << 20 } }, 64);
 }
 
 static void test_collisions(void **state)
 {
-	run(12, &(struct store_config){ .mount = { .checkpoint_log_bytes = 64 << 10 } }, 2);
+	run(12, LIFE_NAMES, &(struct store_config){ .mount = { .checkpoint_log_bytes = 64 << 10 } }, 2);
 }
 
 static void test_two_disks(void **state)
 {
-	run(13, &(struct store_config){ .nr_disks = 2, .disk_size = 32 << 20 }, 64);
+	run(13, LIFE_NAMES, &(struct store_config){ .nr_disks = 2, .disk_size = 32 << 20 }, 64);
+}
+
+static void test_maps(void **state)
+{
+	run(14, LIFE_MAPS, &(struct store_config){ .mount = { .cache_bytes = 1 << 20 } }, 64);
+}
+
+static void test_maps_two_disks(void **state)
+{
+	run(15, LIFE_MAPS,
+	    &(struct store_config){
+		    .nr_disks = 2, .disk_size = 32 << 20, .mount = { .checkpoint_log_bytes = 64 << 10 } },
+	    64);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_small_cache),
-		cmocka_unit_test(test_collisions),
-		cmocka_unit_test(test_two_disks),
+		cmocka_unit_test(test_small_cache),    cmocka_unit_test(test_collisions),
+		cmocka_unit_test(test_two_disks),      cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_maps_two_disks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

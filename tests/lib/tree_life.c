@@ -10,8 +10,7 @@
 
 #include "tests/lib/check.h"
 
-#define OP_SIZE	    offsetof(struct tree_op, got)
-#define COUNTER_LOG 28u
+#define OP_SIZE offsetof(struct tree_op, got)
 
 struct counted {
 	struct tree_life *life;
@@ -19,38 +18,21 @@ struct counted {
 	uint64_t nr; /* this operation's */
 };
 
-static struct key counter_key(void)
-{
-	return key_make(ZONE_STATE, 0, 0, 0);
-}
-
-static int counter_body(struct txn *txn, void *arg)
-{
-	struct item item;
-	int err;
-
-	err = txn_get(txn, counter_key(), &item);
-	if (!err)
-		memcpy(arg, item.val, sizeof(uint64_t));
-	return err;
-}
-
 /* The counter first, since the operation's last act is the change of the model. */
 static int counted_body(struct txn *txn, void *arg)
 {
 	struct counted *c = arg;
 	struct tree_life *life = c->life;
-	uint64_t nr = life->nr + 1;
 	int err;
 
-	err = txn_put(txn, counter_key(), &nr, sizeof(nr));
+	err = tally_put(txn, &life->tally, &c->nr);
 	if (!err)
 		err = tree_op_body(txn, &c->op);
 	if (err)
 		return err;
-	CHECK(nr - life->base_nr <= TREE_LIFE_OPS);
-	memcpy(life->log + (nr - life->base_nr - 1) * OP_SIZE, &c->op, OP_SIZE);
-	life->nr = c->nr = nr;
+	CHECK(c->nr - life->tally.base_nr <= TREE_LIFE_OPS);
+	memcpy(life->log + (c->nr - life->tally.base_nr - 1) * OP_SIZE, &c->op, OP_SIZE);
+	life->tally.nr = c->nr;
 	return 0;
 }
 
@@ -69,6 +51,7 @@ struct tree_life *tree_life_new(struct store *store, struct dice dice)
 	life->log = malloc(TREE_LIFE_OPS * OP_SIZE);
 	CHECK(life->log != NULL);
 	life->store = store;
+	life->tally.store = store;
 	life->dice = dice;
 	CHECK_EQ(txn_read(store->fs, root_body, &root), 0);
 	tree_init(&life->tree, &root);
@@ -90,7 +73,7 @@ static bool is_trouble(int err)
 FIBER_FN static int life_change(struct tree_life *life, struct counted *c, uint64_t wait_odds)
 {
 	struct txn_options opt = { .name = "model",
-				   .log_max = tree_op_log(&c->op) + COUNTER_LOG,
+				   .log_max = tree_op_log(&c->op) + TALLY_LOG,
 				   .frees_space = tree_op_frees(&c->op) };
 	uint64_t seq;
 	int err;
@@ -101,11 +84,7 @@ FIBER_FN static int life_change(struct tree_life *life, struct counted *c, uint6
 	CHECK_EQ(seq, c->op.seq);
 	if (dice_below(&life->dice, wait_odds))
 		return 0;
-	err = txn_wait_durable(life->store->fs, seq);
-	if (err)
-		return err;
-	life->durable_nr = max_u64(life->durable_nr, c->nr);
-	return 0;
+	return tally_wait(&life->tally, c->nr, seq);
 }
 
 int tree_life_step(struct tree_life *life, uint64_t wait_odds)
@@ -125,37 +104,27 @@ int tree_life_step(struct tree_life *life, uint64_t wait_odds)
 	return 0;
 }
 
-/* What is in the store decides which operations have happened. */
-FIBER_FN static void life_roll_back(struct tree_life *life)
+static void life_replay(struct tree_life *life, uint64_t nr_ops)
 {
-	uint64_t nr = 0;
-	int err;
-
-	err = txn_read(life->store->fs, counter_body, &nr);
-	CHECK(err == 0 || err == -ENOENT);
-	if (nr < life->durable_nr || nr > life->nr)
-		tree_fail("%" PRIu64 " operations are there; %" PRIu64 " were promised, %" PRIu64 " made", nr,
-			  life->durable_nr, life->nr);
-	life->lost += life->nr - nr;
 	life->tree = life->base_tree;
-	for (uint64_t i = life->base_nr; i < nr; i++) {
+	for (uint64_t i = 0; i < nr_ops; i++) {
 		struct tree_op op;
 
 		memset(&op, 0, sizeof(op));
-		memcpy(&op, life->log + (i - life->base_nr) * OP_SIZE, OP_SIZE);
+		memcpy(&op, life->log + i * OP_SIZE, OP_SIZE);
 		tree_op_replay(&life->tree, &op);
 	}
 	memset(life->tree.readers, 0, sizeof(life->tree.readers));
-	life->nr = nr;
 }
 
 void tree_life_mounted(struct tree_life *life, bool crash)
 {
+	uint64_t base_nr = life->tally.base_nr;
+
+	tally_mounted(&life->tally, crash);
 	if (crash)
-		life_roll_back(life);
-	life->durable_nr = life->nr;
+		life_replay(life, life->tally.nr - base_nr);
 	life->base_tree = life->tree;
-	life->base_nr = life->nr;
 }
 
 void tree_life_check(struct tree_life *life)

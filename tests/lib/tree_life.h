@@ -9,7 +9,7 @@
  * nothing is there by half.
  */
 
-#include "tests/lib/store.h"
+#include "tests/lib/tally.h"
 #include "tests/lib/tree_model.h"
 
 #define TREE_LIFE_OPS 8192 /* changes between two mounts, at most */
@@ -18,12 +18,9 @@ struct tree_life {
 	struct store *store;
 	struct dice dice;
 	struct tree tree;
-	uint64_t nr;	       /* operations committed */
+	struct tally tally;
 	struct tree base_tree; /* at the last mount */
-	uint64_t base_nr;
-	uint64_t durable_nr; /* promised */
-	uint8_t *log;	     /* of the operations since */
-	uint64_t lost;	     /* that crashes took, never promised */
+	uint8_t *log;	       /* of the operations since */
 };
 
 /* @store is mounted, newly formatted. */
