@@ -20,6 +20,8 @@
 
 #define FIBERS_MAX 8
 #define ROUNDS	   100
+#define FILLERS	   16000 /* items of 200 bytes, some 60 to a leaf */
+#define FILLERS_AT 1000
 
 struct world {
 	struct store *store;
@@ -28,9 +30,56 @@ struct world {
 	uint64_t rounds, steps;
 	struct dice dice;
 	uint64_t left; /* operations to do before the next mount */
-	bool down;     /* the store has failed, as it should after a power cut */
+	bool filled;
+	bool down; /* the store has failed, as it should after a power cut */
 	uint64_t crashes, restarts, evictions, checkpoints;
 };
+
+/* Items that are not the model's, so many that going through them drives everything else out of the cache. */
+
+static struct key filler_key(uint64_t i)
+{
+	return key_make(ZONE_STATE, 0, 0, FILLERS_AT + i);
+}
+
+static int fill_body(struct txn *txn, void *arg)
+{
+	static const uint8_t val[200];
+	uint64_t from = *(const uint64_t *)arg;
+	int err = 0;
+
+	for (uint64_t i = from; i < from + 250 && !err; i++)
+		err = txn_put(txn, filler_key(i), val, sizeof(val));
+	return err;
+}
+
+FIBER_FN static void fill(struct store *s)
+{
+	for (uint64_t i = 0; i < FILLERS; i += 250)
+		CHECK_EQ(txn_run(s->fs, NULL, fill_body, &i, NULL), 0);
+}
+
+static int look_body(struct txn *txn, void *arg)
+{
+	struct item item;
+
+	return txn_get(txn, filler_key(*(const uint64_t *)arg), &item);
+}
+
+FIBER_FN static void drive_out(struct world *w)
+{
+	for (uint64_t i = 0; i < FILLERS && !w->down; i += 60)
+		if (txn_read(w->store->fs, look_body, &i))
+			w->down = true;
+}
+
+static bool has_power(const struct store *s)
+{
+	for (unsigned int i = 0; i < s->cfg.nr_disks; i++)
+		if (!sim_disk_has_power(s->disks[i]))
+			return false;
+	return true;
+}
 
 FIBER_FN static void worker(void *arg)
 {
@@ -42,10 +91,12 @@ FIBER_FN static void worker(void *arg)
 		w->left--;
 		w->steps++;
 		err = life_step(&w->life, 4);
-		if (err && sim_disk_has_power(w->store->disks[0]))
+		if (err && has_power(w->store))
 			tree_fail("an operation gave %d with nothing wrong", err);
 		if (err)
 			w->down = true;
+		if (w->filled && !w->down && !dice_below(&w->dice, 200))
+			drive_out(w);
 		if (!dice_below(&w->dice, 64))
 			fiber_sleep_ns(dice_below(&w->dice, 3000000));
 	}
@@ -94,6 +145,9 @@ FIBER_FN static void live(struct store *s, void *arg)
 	w->store = s;
 	store_format(s);
 	CHECK_EQ(store_mount(s), 0);
+	w->filled = w->kind == LIFE_MAPS && s->cfg.nr_disks == 1;
+	if (w->filled)
+		fill(s);
 	life_begin(&w->life, w->kind, s, w->dice);
 	dice_roll(&w->dice);
 	for (uint64_t i = 0; i < w->rounds; i++) {

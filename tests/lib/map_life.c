@@ -398,7 +398,8 @@ void map_life_check(struct map_life *life)
 		CHECK_EQ(txn_read(fs, map_check_file_body, &check), 0);
 		CHECK_EQ(txn_read(fs, inode_body, &c), 0);
 		inodes += life->inodes[i].ino != 0;
-		orphans += life->inodes[i].ino != 0 && life->inodes[i].nlink == 0;
+		orphans += life->inodes[i].ino != 0 &&
+			   (life->inodes[i].nlink == 0 || life->inodes[i].trim_from != INODE_NO_TRIM);
 	}
 	CHECK_EQ(txn_read(fs, map_check_limbo_body, &check), 0);
 	fs_stats(fs, &stats);

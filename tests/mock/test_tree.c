@@ -76,6 +76,7 @@ static void run(struct dice dice, unsigned int hash_bits, unsigned int restart_o
 	check_all();
 	mock_release(&store);
 	namehash_narrow(64);
+	print_message("%u operations\n", STEPS);
 }
 
 static void test_wide(void **state)
