@@ -175,6 +175,7 @@ static void test_bad_args(void **state)
 	memcpy(buf, args_bytes, sizeof(buf));
 	buf[12] = 0x10;
 	assert_int_equal(read_args(buf, sizeof(buf), &nr, &op), -EBADMSG);
+	assert_int_equal(nr, 0);
 	/* One more than there are. */
 	memcpy(buf, args_bytes, sizeof(buf));
 	buf[15] = 4;

@@ -170,7 +170,9 @@ static void test_authsys_bounds(void **state)
 	cut = auth;
 	cut.body = (char *)bad;
 	bad[8 + 256 + 8 + 3] = WIRE_AUTHSYS_GIDS_MAX + 1;
+	cut.len = auth.len + 4;
 	assert_int_equal(wire_authsys_get(&cut, &got), -EBADMSG);
+	cut.len = auth.len;
 	memcpy(bad, body, sizeof(bad));
 	bad[6] = 1;
 	bad[7] = 0;

@@ -107,6 +107,23 @@ static void test_absurd_counts(void **state)
 	}
 }
 
+/* More elements than the bound are refused even where they are all there. */
+static void test_bound_on_elements(void **state)
+{
+	uint8_t buf[4 * (5 + NFS4_AUTHSYS_GIDS_MAX + 1)] = { 0 };
+	struct wire_arena arena;
+	authsys_parms4 parms;
+	struct wire_dec dec;
+
+	for (uint32_t nr = NFS4_AUTHSYS_GIDS_MAX; nr <= NFS4_AUTHSYS_GIDS_MAX + 1; nr++) {
+		put_words(buf + 16, &nr, 1);
+		wire_arena_init(&arena, BUDGET);
+		wire_dec_init(&dec, buf, sizeof(buf), &arena);
+		assert_int_equal(wire_get(&dec, authsys_parms4, &parms), nr <= NFS4_AUTHSYS_GIDS_MAX ? 0 : -EBADMSG);
+		wire_arena_release(&arena);
+	}
+}
+
 static void test_bytes(void **state)
 {
 	/* "abc", its padding, then a string that claims one byte more than there is. */
@@ -184,8 +201,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arena_budget),  cmocka_unit_test(test_arena_grows_by_need),
-		cmocka_unit_test(test_absurd_counts), cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_limit),	      cmocka_unit_test(test_space),
+		cmocka_unit_test(test_absurd_counts), cmocka_unit_test(test_bound_on_elements),
+		cmocka_unit_test(test_bytes),	      cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
