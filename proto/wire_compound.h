@@ -3,7 +3,7 @@
 #define LAMINA_PROTO_WIRE_COMPOUND_H
 
 /*
- * COMPOUND and CB_COMPOUND (RFC 8881, 16.2 and 20), operation by operation, so that a server executes one before it
+ * COMPOUND and CB_COMPOUND (RFC 8881, 16.2 and 19.2), operation by operation, so that a server executes one before it
  * decodes the next, and stops encoding where the session's limits end.
  *
  *	server		wire_args_open, wire_args_next ...		wire_results_begin, _add ..., _end

@@ -192,8 +192,8 @@ bool_t wire_xdr_array(XDR *xdrs, char **array, u_int *nr, u_int nr_max, u_int el
 
 int wire_get_bytes(struct wire_dec *dec, uint32_t len_max, char **ret_bytes, uint32_t *ret_len)
 {
-	char *bytes;
-	u_int len;
+	char *bytes = NULL;
+	u_int len = 0;
 
 	if (!wire_xdr_bytes(&dec->xdr, &bytes, &len, len_max))
 		return -EBADMSG;

@@ -253,7 +253,7 @@ static void test_fail_is_short(void **state)
 	assert_int_equal(wire_results_fail(&out, OP_ILLEGAL, NFS4ERR_OP_ILLEGAL), 0);
 }
 
-/* CB_SEQUENCE and a recall of everything: RFC 8881, 20.2.1, 20.9.1, 20.3.1. */
+/* CB_SEQUENCE and a recall of everything: RFC 8881, 19.2.1, 20.9.1, 20.3.1. */
 static const uint8_t cb_bytes[] = {
 	0, 0, 0, 0,					 /* no tag */
 	0, 0, 0, 2,					 /* minor version */
