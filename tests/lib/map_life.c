@@ -30,6 +30,7 @@ struct call {
 	enum act act;
 	struct map_op op;
 	uint64_t blk; /* new end of a file that shrinks */
+	bool give_up; /* with -EDOM, when all is done */
 	/* What the last run found */
 	uint64_t nr;
 	struct inode inode;
@@ -48,9 +49,11 @@ static int make_file(struct txn *txn, struct call *c)
 	if (c->inode.ino)
 		return -EAGAIN;
 	err = name_create(txn, &at, &how, &res);
-	if (!err)
-		c->inode = res.inode;
-	return err;
+	if (err)
+		return err;
+	CHECK_EQ(res.inode.ino, c->life->max_ino + 1); /* none is used twice, none is lost by a body that fails */
+	c->inode = res.inode;
+	return 0;
 }
 
 static int unlink_file(struct txn *txn, struct call *c)
@@ -206,6 +209,7 @@ static void commit(struct call *c)
 		map_op_commit(&life->model, &c->op);
 	life->inodes[slot] = c->inode;
 	life->model.ino[slot] = c->inode.ino;
+	life->max_ino = max_u64(life->max_ino, c->inode.ino);
 	*state = (struct map_life_state){ .slot = slot, .file = life->model.files[slot], .inode = c->inode };
 	memcpy(state->limbo, life->model.limbo, sizeof(state->limbo));
 	life->last[slot] = state;
@@ -227,6 +231,8 @@ static int call_body(struct txn *txn, void *arg)
 		err = read_inode(txn, c);
 	if (!err)
 		err = run[c->act](txn, c);
+	if (!err && c->give_up)
+		err = -EDOM;
 	if (!err) {
 		c->life->last_seq = txn_seq(txn);
 		commit(c);
@@ -256,7 +262,7 @@ static void call_draw(struct map_life *life, struct call *c)
 	struct dice *dice = &life->dice;
 	const struct inode *inode;
 
-	*c = (struct call){ .life = life };
+	*c = (struct call){ .life = life, .give_up = !dice_below(dice, 16) };
 	map_op_draw(&life->model, dice, &c->op);
 	inode = &life->inodes[c->op.file];
 	c->blk = map_spot_blk((unsigned int)dice_below(dice, MAP_SPOTS));
@@ -313,7 +319,7 @@ int map_life_step(struct map_life *life, uint64_t wait_odds)
 		return tally_wait(&life->tally, c.nr, seq);
 	if (!err || is_trouble(err))
 		return err;
-	if (err != -EAGAIN && err != -EINVAL && err != -ENXIO)
+	if (err != -EAGAIN && err != -EINVAL && err != -ENXIO && err != -EDOM)
 		tree_fail("a transaction returned %d", err);
 	life->refused++;
 	return 0;
@@ -326,11 +332,13 @@ static void take_state(struct map_life *life, const struct map_life_state *state
 	map_model_set(&life->model, state->slot, &state->file);
 	life->model.ino[state->slot] = state->inode.ino;
 	life->inodes[state->slot] = state->inode;
+	life->max_ino = max_u64(life->max_ino, state->inode.ino);
 	memcpy(life->model.limbo, state->limbo, sizeof(state->limbo));
 }
 
 static void take_base(struct map_life *life)
 {
+	life->base_ino = life->max_ino;
 	for (unsigned int i = 0; i < life->model.nr_files; i++) {
 		struct map_life_state *b = &life->base[i];
 
@@ -346,6 +354,8 @@ void map_life_mounted(struct map_life *life, bool crash)
 	uint64_t base_nr = life->tally.base_nr;
 
 	tally_mounted(&life->tally, crash);
+	if (crash)
+		life->max_ino = life->base_ino;
 	for (unsigned int i = 0; i < life->model.nr_files && crash; i++)
 		take_state(life, &life->base[i]);
 	for (uint64_t i = 0; i < life->tally.nr - base_nr && crash; i++)
@@ -363,6 +373,7 @@ struct map_life *map_life_new(struct store *store, struct dice dice)
 	life->log = calloc(MAP_LIFE_OPS, sizeof(*life->log));
 	CHECK(life->log != NULL);
 	life->dice = dice;
+	life->max_ino = INO_ROOT;
 	life->tally = (struct tally){ .store = store, .id = 1 };
 	for (unsigned int i = 0; i < store->cfg.nr_disks; i++)
 		ends[i] = store->cfg.disk_size / DADDR_BLOCK_SIZE;

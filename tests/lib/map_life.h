@@ -31,6 +31,7 @@ struct map_life {
 	struct map_life_state base[MAP_FILES_MAX];  /* at the last mount */
 	struct map_life_state *log;		    /* since */
 	uint64_t last_seq;
+	uint64_t max_ino, base_ino; /* given so far; at the last mount */
 	uint64_t refused;
 };
 
