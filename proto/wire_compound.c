@@ -243,19 +243,20 @@ int wire_cb_args_begin(struct wire_compound_out *out, struct wire_enc *enc, cons
 				       put_open_u32(enc, &out->nr_pos));
 }
 
-int wire_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len)
+int wire_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const struct wire_compound_in *request)
 {
 	uint32_t pos = wire_enc_pos(enc);
 
 	out_init(out, enc);
+	out->nr_max = request->nr;
 	return wire_enc_result(enc, pos,
-			       put_open_u32(enc, &out->status_pos) && put_tag(enc, tag, tag_len) &&
+			       put_open_u32(enc, &out->status_pos) && put_tag(enc, request->tag, request->tag_len) &&
 				       put_open_u32(enc, &out->nr_pos));
 }
 
-int wire_cb_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len)
+int wire_cb_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const struct wire_compound_in *request)
 {
-	return wire_results_begin(out, enc, tag, tag_len);
+	return wire_results_begin(out, enc, request);
 }
 
 void wire_compound_limit(struct wire_compound_out *out, uint32_t limit)
@@ -274,6 +275,13 @@ static uint32_t op_begin(struct wire_compound_out *out, uint32_t spare)
 {
 	wire_enc_limit(out->enc, out->limit > spare ? out->limit - spare : 0);
 	return wire_enc_pos(out->enc);
+}
+
+/* A failure must find room, unless this is the result that could be one. */
+static uint32_t result_begin(struct wire_compound_out *out)
+{
+	assert(out->nr < out->nr_max);
+	return op_begin(out, out->nr + 1 < out->nr_max ? WIRE_RESULT_FAIL_MAX : 0);
 }
 
 static int op_end(struct wire_compound_out *out, uint32_t pos, bool_t ok)
@@ -300,7 +308,7 @@ int wire_args_add(struct wire_compound_out *out, const struct nfs_argop4 *op)
 
 int wire_results_add(struct wire_compound_out *out, const struct nfs_resop4 *op)
 {
-	uint32_t pos = op_begin(out, WIRE_RESULT_FAIL_MAX);
+	uint32_t pos = result_begin(out);
 
 	return op_end(out, pos, xdr_nfs_resop4(&out->enc->xdr, UNCONST(nfs_resop4, op)));
 }
@@ -314,7 +322,7 @@ int wire_cb_args_add(struct wire_compound_out *out, const struct nfs_cb_argop4 *
 
 int wire_cb_results_add(struct wire_compound_out *out, const struct nfs_cb_resop4 *op)
 {
-	uint32_t pos = op_begin(out, WIRE_RESULT_FAIL_MAX);
+	uint32_t pos = result_begin(out);
 
 	return op_end(out, pos, xdr_nfs_cb_resop4(&out->enc->xdr, UNCONST(nfs_cb_resop4, op)));
 }

@@ -63,17 +63,21 @@ struct wire_compound_out {
 	uint32_t status_pos; /* of results */
 	uint32_t nr_pos;
 	uint32_t nr;
-	uint32_t last; /* where the last operation begins; 0: it cannot be undone */
+	uint32_t nr_max; /* of results: operations of the request */
+	uint32_t last;	 /* where the last operation begins; 0: it cannot be undone */
 };
 
-/* What comes before the operations.  -EMSGSIZE: does not fit; nothing written. */
+/*
+ * What comes before the operations.  Results repeat the request's tag, and are as many as its operations at most.
+ * -EMSGSIZE: does not fit; nothing written.
+ */
 int wire_args_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len,
 		    uint32_t minorversion) MUST_CHECK;
-int wire_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len)
+int wire_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const struct wire_compound_in *request)
 	MUST_CHECK;
 int wire_cb_args_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len,
 		       uint32_t minorversion) MUST_CHECK;
-int wire_cb_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const char *tag, uint32_t tag_len)
+int wire_cb_results_begin(struct wire_compound_out *out, struct wire_enc *enc, const struct wire_compound_in *request)
 	MUST_CHECK;
 
 /*
@@ -83,8 +87,9 @@ int wire_cb_results_begin(struct wire_compound_out *out, struct wire_enc *enc, c
 void wire_compound_limit(struct wire_compound_out *out, uint32_t limit);
 
 /*
- * Append one operation.  -EMSGSIZE: does not fit; nothing written.  Results always leave room for one error result,
- * so wire_results_fail() can then say NFS4ERR_REP_TOO_BIG.  wire_size(nfs_resop4, &res) tells the size beforehand.
+ * Append one operation.  -EMSGSIZE: does not fit; nothing written.  While results of other operations may follow
+ * there always remains room for one error result, so wire_results_fail() can then say NFS4ERR_REP_TOO_BIG.
+ * wire_size(nfs_resop4, &res) tells the size beforehand.
  */
 int wire_args_add(struct wire_compound_out *out, const struct nfs_argop4 *op) MUST_CHECK;
 int wire_results_add(struct wire_compound_out *out, const struct nfs_resop4 *op) MUST_CHECK;
@@ -98,7 +103,7 @@ int wire_cb_results_add(struct wire_compound_out *out, const struct nfs_cb_resop
 /*
  * Append the result of @op that says @status, not NFS4_OK, and nothing else: what an operation has to say beyond its
  * status is 0 or empty.  Not for NFS4ERR_DENIED, which has to say something.  @op OP_ILLEGAL: the number was unknown.
- * -EMSGSIZE only after another failure.
+ * -EMSGSIZE: the last operation's failure does not fit either, or there was a failure before.
  */
 int wire_results_fail(struct wire_compound_out *out, uint32_t op, nfsstat4 status) MUST_CHECK;
 int wire_cb_results_fail(struct wire_compound_out *out, uint32_t op, nfsstat4 status) MUST_CHECK;

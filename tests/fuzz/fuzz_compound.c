@@ -63,17 +63,22 @@ static int compound_next(enum kind kind, struct wire_compound_in *in, union any_
 	}
 }
 
-static int compound_begin(enum kind kind, struct wire_compound_out *out, struct wire_enc *enc, uint32_t minorversion)
+static int compound_begin(enum kind kind, struct wire_compound_out *out, struct wire_enc *enc,
+			  const struct wire_compound_in *like)
 {
+	struct wire_compound_in request = *like;
+
+	request.tag = (char *)"tag";
+	request.tag_len = 3;
 	switch (kind) {
 	case ARGS:
-		return wire_args_begin(out, enc, "tag", 3, minorversion);
+		return wire_args_begin(out, enc, "tag", 3, like->minorversion);
 	case RESULTS:
-		return wire_results_begin(out, enc, "tag", 3);
+		return wire_results_begin(out, enc, &request);
 	case CB_ARGS:
-		return wire_cb_args_begin(out, enc, "tag", 3, minorversion);
+		return wire_cb_args_begin(out, enc, "tag", 3, like->minorversion);
 	default:
-		return wire_cb_results_begin(out, enc, "tag", 3);
+		return wire_cb_results_begin(out, enc, &request);
 	}
 }
 
@@ -117,6 +122,7 @@ static void compound_end(enum kind kind, struct wire_compound_out *out)
 static void seed_op(enum kind kind, const char *prefix, uint32_t nr)
 {
 	static uint8_t buf[4096];
+	struct wire_compound_in like = { .minorversion = 2, .nr = 1 };
 	struct wire_compound_out out;
 	struct wire_enc enc;
 	union any_op op;
@@ -127,7 +133,7 @@ static void seed_op(enum kind kind, const char *prefix, uint32_t nr)
 	memcpy(&op, &nr, sizeof(nr));
 	buf[0] = kind;
 	wire_enc_init(&enc, buf + 1, sizeof(buf) - 1);
-	fuzz_require(compound_begin(kind, &out, &enc, 2) == 0);
+	fuzz_require(compound_begin(kind, &out, &enc, &like) == 0);
 	/* Where all zeros is no value there is no seed. */
 	if (compound_add(kind, &out, &op))
 		return;
@@ -176,7 +182,7 @@ static uint32_t copy(enum kind kind, const uint8_t *msg, size_t size, uint8_t *t
 	if (err)
 		return 0;
 	fuzz_require(in.nr <= size / 4);
-	fuzz_require(compound_begin(kind, &out, &enc, in.minorversion) == 0);
+	fuzz_require(compound_begin(kind, &out, &enc, &in) == 0);
 	while ((err = compound_next(kind, &in, &op)) == 0) {
 		fuzz_require(arena.used <= BUDGET);
 		before = wire_compound_size(&out);

@@ -67,6 +67,12 @@ static struct nfs_resop4 sequence_res(void)
 	return op;
 }
 
+/* As if it were read: a request that results answer. */
+static struct wire_compound_in request_of(const char *tag, uint32_t nr)
+{
+	return (struct wire_compound_in){ .tag = (char *)(uintptr_t)tag, .tag_len = (uint32_t)strlen(tag), .nr = nr };
+}
+
 static void test_args_vector(void **state)
 {
 	struct nfs_argop4 ops[] = { sequence_args(), { .argop = OP_PUTROOTFH }, { .argop = OP_GETATTR } }, op;
@@ -105,6 +111,7 @@ static void test_args_vector(void **state)
 static void test_results_vector(void **state)
 {
 	struct nfs_resop4 seq = sequence_res(), put = { .resop = OP_PUTROOTFH }, op;
+	struct wire_compound_in request = request_of("hi", 3);
 	struct wire_compound_out out;
 	struct wire_compound_in in;
 	uint8_t buf[256];
@@ -112,7 +119,7 @@ static void test_results_vector(void **state)
 	struct wire_dec dec;
 
 	wire_enc_init(&enc, buf, sizeof(buf));
-	assert_int_equal(wire_results_begin(&out, &enc, "hi", 2), 0);
+	assert_int_equal(wire_results_begin(&out, &enc, &request), 0);
 	assert_int_equal(wire_results_add(&out, &seq), 0);
 	assert_int_equal(wire_results_add(&out, &put), 0);
 	assert_int_equal(wire_results_fail(&out, OP_SETATTR, NFS4ERR_NOENT), 0);
@@ -201,13 +208,14 @@ static void test_bad_args(void **state)
 static void test_limits(void **state)
 {
 	struct nfs_resop4 put = { .resop = OP_PUTROOTFH };
+	struct wire_compound_in request = request_of("", 4);
 	struct wire_compound_out out;
 	uint8_t buf[256];
 	struct wire_enc enc;
 
 	/* 12 bytes of head; 8 an operation; 16 kept for a failure. */
 	wire_enc_init(&enc, buf, sizeof(buf));
-	assert_int_equal(wire_results_begin(&out, &enc, "", 0), 0);
+	assert_int_equal(wire_results_begin(&out, &enc, &request), 0);
 	wire_compound_limit(&out, 12 + 2 * 8 + WIRE_RESULT_FAIL_MAX);
 	assert_int_equal(wire_size(nfs_resop4, &put), 8);
 	assert_int_equal(wire_results_add(&out, &put), 0);
@@ -226,12 +234,33 @@ static void test_limits(void **state)
 	assert_memory_equal(buf + 28, "\0\0\0\x19\0\0\x27\x52", 8);
 	/* A head that does not fit. */
 	wire_enc_init(&enc, buf, 11);
-	assert_int_equal(wire_results_begin(&out, &enc, "", 0), -EMSGSIZE);
+	assert_int_equal(wire_results_begin(&out, &enc, &request), -EMSGSIZE);
 	assert_int_equal(wire_args_begin(&out, &enc, "", 0, 1), -EMSGSIZE);
+}
+
+/* The last result needs no room for another one's failure. */
+static void test_last_result(void **state)
+{
+	struct nfs_resop4 put = { .resop = OP_PUTROOTFH };
+	struct wire_compound_in request = request_of("", 2);
+	struct wire_compound_out out;
+	uint8_t buf[256];
+	struct wire_enc enc;
+
+	wire_enc_init(&enc, buf, sizeof(buf));
+	assert_int_equal(wire_results_begin(&out, &enc, &request), 0);
+	wire_compound_limit(&out, 12 + 8 + WIRE_RESULT_FAIL_MAX);
+	assert_int_equal(wire_results_add(&out, &put), 0);
+	wire_compound_limit(&out, 12 + 2 * 8);
+	assert_int_equal(wire_results_add(&out, &put), 0);
+	wire_compound_undo(&out);
+	wire_compound_limit(&out, 12 + 2 * 8 - 1);
+	assert_int_equal(wire_results_add(&out, &put), -EMSGSIZE);
 }
 
 static void test_fail_is_short(void **state)
 {
+	struct wire_compound_in request = request_of("", 2);
 	static const nfsstat4 stats[] = { NFS4ERR_DELAY,	  NFS4ERR_REP_TOO_BIG, NFS4ERR_TOOSMALL,
 					  NFS4ERR_LAYOUTTRYLATER, NFS4ERR_CLID_INUSE,  NFS4ERR_OFFLOAD_NO_REQS };
 	struct wire_compound_out out;
@@ -241,13 +270,13 @@ static void test_fail_is_short(void **state)
 	for (uint32_t op = OP_ACCESS; op <= OP_REMOVEXATTR; op++) {
 		for (size_t i = 0; i < ARRAY_SIZE(stats); i++) {
 			wire_enc_init(&enc, buf, 12 + WIRE_RESULT_FAIL_MAX);
-			assert_int_equal(wire_results_begin(&out, &enc, "", 0), 0);
+			assert_int_equal(wire_results_begin(&out, &enc, &request), 0);
 			assert_int_equal(wire_results_fail(&out, op, stats[i]), 0);
 		}
 	}
 	for (uint32_t op = OP_CB_GETATTR; op <= OP_CB_OFFLOAD; op++) {
 		wire_enc_init(&enc, buf, 12 + WIRE_RESULT_FAIL_MAX);
-		assert_int_equal(wire_cb_results_begin(&out, &enc, "", 0), 0);
+		assert_int_equal(wire_cb_results_begin(&out, &enc, &request), 0);
 		assert_int_equal(wire_cb_results_fail(&out, op, NFS4ERR_DELAY), 0);
 	}
 	assert_int_equal(wire_results_fail(&out, OP_ILLEGAL, NFS4ERR_OP_ILLEGAL), 0);
@@ -272,9 +301,9 @@ static void test_callback(void **state)
 {
 	struct nfs_cb_argop4 seq = { .argop = OP_CB_SEQUENCE }, recall = { .argop = OP_CB_LAYOUTRECALL }, op;
 	CB_LAYOUTRECALL4args *args = &recall.nfs_cb_argop4_u.opcblayoutrecall;
+	struct wire_compound_in in, request = request_of("", 2);
 	struct nfs_cb_resop4 res;
 	struct wire_compound_out out;
-	struct wire_compound_in in;
 	uint8_t buf[256];
 	struct wire_enc enc;
 	struct wire_dec dec;
@@ -300,7 +329,7 @@ static void test_callback(void **state)
 	assert_int_equal(wire_cb_args_next(&in, &op), -ENOENT);
 
 	wire_enc_init(&enc, buf, sizeof(buf));
-	assert_int_equal(wire_cb_results_begin(&out, &enc, NULL, 0), 0);
+	assert_int_equal(wire_cb_results_begin(&out, &enc, &request), 0);
 	assert_int_equal(wire_cb_results_fail(&out, OP_CB_SEQUENCE, NFS4ERR_BADSESSION), 0);
 	wire_results_end(&out, NFS4ERR_BADSESSION);
 	wire_dec_init(&dec, buf, wire_compound_size(&out), NULL);
@@ -327,10 +356,11 @@ static void test_known_operations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_args_vector), cmocka_unit_test(test_results_vector),
-		cmocka_unit_test(test_truncated),   cmocka_unit_test(test_bad_args),
-		cmocka_unit_test(test_limits),	    cmocka_unit_test(test_fail_is_short),
-		cmocka_unit_test(test_callback),    cmocka_unit_test(test_known_operations),
+		cmocka_unit_test(test_args_vector),	 cmocka_unit_test(test_results_vector),
+		cmocka_unit_test(test_truncated),	 cmocka_unit_test(test_bad_args),
+		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_last_result),
+		cmocka_unit_test(test_fail_is_short),	 cmocka_unit_test(test_callback),
+		cmocka_unit_test(test_known_operations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
