@@ -31,7 +31,8 @@ struct world {
 	struct dice dice;
 	uint64_t left; /* operations to do before the next mount */
 	bool filled;
-	bool down; /* the store has failed, as it should after a power cut */
+	uint64_t leave; /* blocks of free space; 0: all */
+	bool down;	/* the store has failed, as it should after a power cut */
 	uint64_t crashes, restarts, evictions, checkpoints;
 };
 
@@ -145,10 +146,12 @@ FIBER_FN static void live(struct store *s, void *arg)
 	w->store = s;
 	store_format(s);
 	CHECK_EQ(store_mount(s), 0);
-	w->filled = w->kind == LIFE_MAPS && s->cfg.nr_disks == 1;
+	w->filled = w->kind == LIFE_MAPS && s->cfg.nr_disks == 1 && !w->leave;
 	if (w->filled)
 		fill(s);
 	life_begin(&w->life, w->kind, s, w->dice);
+	if (w->leave)
+		map_life_eat(w->life.map, w->leave);
 	dice_roll(&w->dice);
 	for (uint64_t i = 0; i < w->rounds; i++) {
 		bool crash = dice_below(&w->dice, 2);
@@ -173,10 +176,11 @@ static uint64_t scale(void)
 	return text ? strtoull(text, NULL, 0) : 1;
 }
 
-static void run(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits)
+static void run_full(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits,
+		     uint64_t leave)
 {
 	struct store_config cfg = *shape;
-	struct world w = { .kind = kind, .dice = dice_seed(fallback), .rounds = ROUNDS * scale() };
+	struct world w = { .kind = kind, .leave = leave, .dice = dice_seed(fallback), .rounds = ROUNDS * scale() };
 	struct store s;
 
 	cfg.seed = dice_roll(&w.dice);
@@ -190,7 +194,14 @@ static void run(uint64_t fallback, enum life_kind kind, const struct store_confi
 		      " checkpoints\n",
 		      w.steps, life_tally(&w.life)->nr, life_tally(&w.life)->lost, w.rounds, w.crashes, w.restarts,
 		      w.evictions, w.checkpoints);
+	if (leave)
+		CHECK(w.life.map->nospace > 1000);
 	life_end(&w.life);
+}
+
+static void run(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits)
+{
+	run_full(fallback, kind, shape, hash_bits, 0);
 }
 
 static void test_small_cache(void **state)
@@ -221,12 +232,17 @@ static void test_maps_two_disks(void **state)
 	    64);
 }
 
+static void test_maps_full(void **state)
+{
+	run_full(16, LIFE_MAPS, &(struct store_config){ .nr_disks = 2, .disk_size = 16 << 20 }, 64, 150);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_cache),    cmocka_unit_test(test_collisions),
 		cmocka_unit_test(test_two_disks),      cmocka_unit_test(test_maps),
-		cmocka_unit_test(test_maps_two_disks),
+		cmocka_unit_test(test_maps_two_disks), cmocka_unit_test(test_maps_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ FIBER_FN static void life_walk(struct life *life)
 		return;
 	CHECK_EQ(res.reserved_blocks, map_model_cow_blocks(&life->map->model));
 	CHECK_EQ(res.data_blocks, life->map->model.owned - res.reserved_blocks);
-	CHECK_EQ(res.limbo_blocks, life->map->model.limbo[0] + life->map->model.limbo[1]);
+	CHECK_EQ(res.limbo_blocks, life->map->model.limbo[0] + life->map->model.limbo[1] + life->map->eaten);
 }
 
 void life_check(struct life *life, bool walk)

@@ -32,12 +32,16 @@ struct map_life {
 	struct map_life_state *log;		    /* since */
 	uint64_t last_seq;
 	uint64_t max_ino, base_ino; /* given so far; at the last mount */
-	uint64_t refused;
+	uint64_t eaten;		    /* blocks that map_life_eat() has put into limbo for ever */
+	uint64_t refused, nospace;
 };
 
 /* @store is mounted, newly formatted. */
 FIBER_FN struct map_life *map_life_new(struct store *store, struct dice dice);
 void map_life_free(struct map_life *life);
+/* Take space away until @leave blocks are free; from then on allocations may find none, and everything else goes on.
+ */
+FIBER_FN void map_life_eat(struct map_life *life, uint64_t leave);
 /* As tree_life_step(). */
 FIBER_FN int map_life_step(struct map_life *life, uint64_t wait_odds) MUST_CHECK;
 /* The store has been mounted again, with @crash after something that may have cost what was not promised. */
