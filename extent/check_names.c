@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tree of names: every entry leads to an inode of its type, every inode has as many names as it says, every
- * directory one, in its parent, and every directory is below the root.  Inode numbers are gone through in windows
- * that fit in memory; for each, all entries are read first, then the inodes of the window.
+ * directory one, in its parent, and every directory is below the root.  The inodes are gone through in windows
+ * that fit in memory; for each, all entries are read first, then the inodes of the window.  A window is so many
+ * inodes that are there, not so many numbers: numbers are never used again, and a damaged volume may claim any of
+ * them.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -16,6 +18,7 @@
 
 /* What entries say of an inode, and what was met of it. */
 struct check_slot {
+	uint64_t ino;
 	uint64_t parent; /* of a directory: where its entry lies; once the inode is seen, what that says */
 	uint32_t links;
 	uint8_t type; /* DT_ of the first entry */
@@ -34,8 +37,10 @@ enum {
 
 struct check_inodes {
 	struct check *ck;
-	uint64_t lo, hi; /* inode numbers [lo, hi) */
-	struct check_slot *slots;
+	uint64_t lo, hi;	  /* inode numbers [lo, hi) */
+	bool last;		  /* there are none behind hi */
+	struct check_slot *slots; /* of those that have items, in ascending order */
+	size_t nr, max;
 	struct check_inode now; /* the one whose items come by; ino 0: none yet */
 };
 
@@ -46,14 +51,35 @@ static uint64_t check_inos_window(const struct check *ck)
 
 uint64_t check_names_passes(const struct check *ck)
 {
-	uint64_t windows = (ck->fs->next_ino + check_inos_window(ck) - 1) / check_inos_window(ck);
+	/* For the progress alone, so a wrong count of a damaged volume does no harm. */
+	return min_u64(ck->fs->counts.inodes / check_inos_window(ck), 1000) + 2;
+}
 
-	return windows + 1; /* entries for each window, and inodes once in all */
+static int check_slot_order(const void *key, const void *slot)
+{
+	uint64_t a = *(const uint64_t *)key, b = ((const struct check_slot *)slot)->ino;
+
+	return a < b ? -1 : a > b;
 }
 
 static struct check_slot *check_slot(struct check_inodes *c, uint64_t ino)
 {
-	return ino >= c->lo && ino < c->hi ? &c->slots[ino - c->lo] : NULL;
+	return bsearch(&ino, c->slots, c->nr, sizeof(*c->slots), check_slot_order);
+}
+
+static bool check_in_window(const struct check_inodes *c, uint64_t ino)
+{
+	return ino >= c->lo && ino < c->hi;
+}
+
+static void check_no_inode(struct check *ck, uint64_t dir, uint64_t ino)
+{
+	check_error(ck, "directory %" PRIu64 " names inode %" PRIu64 ", which does not exist", dir, ino);
+}
+
+static void check_no_orphan(struct check *ck, uint64_t ino)
+{
+	check_error(ck, "inode %" PRIu64 " is listed to be freed, but does not exist", ino);
 }
 
 static int check_link(struct check *ck, const struct item *it, void *arg)
@@ -67,9 +93,14 @@ static int check_link(struct check *ck, const struct item *it, void *arg)
 	if (le64_get(disk->ino) >= ck->fs->next_ino && c->lo == 0)
 		check_error(ck, "directory %" PRIu64 " names inode %" PRIu64 ", which was never made",
 			    key_obj(it->key), le64_get(disk->ino));
-	s = check_slot(c, le64_get(disk->ino));
-	if (!s)
+	if (!check_in_window(c, le64_get(disk->ino)))
 		return 0;
+	s = check_slot(c, le64_get(disk->ino));
+	if (!s) {
+		if (le64_get(disk->ino) < ck->fs->next_ino)
+			check_no_inode(ck, key_obj(it->key), le64_get(disk->ino));
+		return 0;
+	}
 	s->mixed = s->links && s->type != disk->type;
 	s->type = disk->type;
 	s->links++;
@@ -80,12 +111,15 @@ static int check_link(struct check *ck, const struct item *it, void *arg)
 static int check_orphan(struct check *ck, const struct item *it, void *arg)
 {
 	struct check_inodes *c = arg;
-	struct check_slot *s = check_slot(c, key_off(it->key));
+	uint64_t ino = key_off(it->key);
+	struct check_slot *s = check_slot(c, ino);
 
 	if (s)
 		s->orphan = true;
-	else if (c->lo == 0 && key_off(it->key) >= ck->fs->next_ino)
-		check_error(ck, "inode %" PRIu64 " is listed to be freed, but was never made", key_off(it->key));
+	else if (c->lo == 0 && ino >= ck->fs->next_ino)
+		check_error(ck, "inode %" PRIu64 " is listed to be freed, but was never made", ino);
+	else if (check_in_window(c, ino) && ino < ck->fs->next_ino)
+		check_no_orphan(ck, ino);
 	return 0;
 }
 
@@ -151,41 +185,88 @@ FIBER_FN static int check_inode_by(struct check *ck, const struct item *it, void
 /* What was named but never seen. */
 static void check_dangling(struct check_inodes *c)
 {
-	for (uint64_t ino = c->lo; ino < c->hi; ino++) {
-		const struct check_slot *s = check_slot(c, ino);
+	const struct check_slot *root = check_slot(c, INO_ROOT);
+
+	for (size_t i = 0; i < c->nr; i++) {
+		const struct check_slot *s = &c->slots[i];
 
 		if (s->links && !s->seen)
-			check_error(c->ck, "directory %" PRIu64 " names inode %" PRIu64 ", which does not exist",
-				    s->parent, ino);
+			check_no_inode(c->ck, s->parent, s->ino);
 		if (s->orphan && !s->seen)
-			check_error(c->ck, "inode %" PRIu64 " is listed to be freed, but does not exist", ino);
+			check_no_orphan(c->ck, s->ino);
 	}
-	if (c->lo == 0 && !c->slots[INO_ROOT].is_dir)
+	if (c->lo == 0 && (!root || !root->is_dir))
 		check_error(c->ck, "there is no root directory");
 }
 
 /* Walk up from every directory: a way that ends in itself is cut off from the root. */
 static void check_loops(struct check_inodes *c)
 {
-	c->slots[INO_ROOT].mark = MARK_GOOD;
-	for (uint64_t ino = 0; ino < c->hi; ino++) {
-		struct check_slot *s = &c->slots[ino];
+	struct check_slot *root = check_slot(c, INO_ROOT), *s;
 
-		if (!s->is_dir || !s->links)
+	if (root)
+		root->mark = MARK_GOOD;
+	for (size_t i = 0; i < c->nr; i++) {
+		if (!c->slots[i].is_dir || !c->slots[i].links)
 			continue;
-		for (; s && s->mark == MARK_NONE; s = s->links ? check_slot(c, s->parent) : NULL)
+		for (s = &c->slots[i]; s && s->mark == MARK_NONE; s = s->links ? check_slot(c, s->parent) : NULL)
 			s->mark = MARK_PATH;
 		if (s && s->mark == MARK_PATH)
-			check_error(c->ck, "directory %" PRIu64 " lies below itself, and cannot be reached", ino);
-		for (s = &c->slots[ino]; s && s->mark == MARK_PATH; s = s->links ? check_slot(c, s->parent) : NULL)
+			check_error(c->ck, "directory %" PRIu64 " lies below itself, and cannot be reached",
+				    c->slots[i].ino);
+		for (s = &c->slots[i]; s && s->mark == MARK_PATH; s = s->links ? check_slot(c, s->parent) : NULL)
 			s->mark = MARK_GOOD;
 	}
+}
+
+/* Inodes looked up in one body. */
+#define CHECK_LOT 256
+
+/* Add the next inodes that are there to the window: some, or the last ones. */
+static int check_window_body(struct txn *txn, void *arg)
+{
+	struct check_inodes *c = arg;
+	uint64_t hi = c->hi;
+	size_t nr = c->nr;
+	bool last = false;
+
+	for (unsigned int i = 0; i < CHECK_LOT && nr < c->max && !last; i++) {
+		struct item item;
+		int err = -ENOENT;
+
+		if (hi <= KEY_LOW_MAX)
+			err = txn_next(txn, key_make(ZONE_FILE, hi, 0, 0),
+				       key_make(ZONE_FILE, KEY_LOW_MAX, 255, KEY_LOW_MAX), &item);
+		if (err && err != -ENOENT)
+			return err;
+		last = err;
+		if (last)
+			break;
+		c->slots[nr++] = (struct check_slot){ .ino = key_obj(item.key) };
+		hi = key_obj(item.key) + 1;
+	}
+	c->nr = nr;
+	c->last = last;
+	c->hi = last ? KEY_LOW_MAX + 1 : hi;
+	return 0;
+}
+
+FIBER_FN static int check_window_fill(struct check_inodes *c)
+{
+	int err = 0;
+
+	c->lo = c->hi;
+	c->nr = 0;
+	while (!err && !c->last && c->nr < c->max)
+		err = txn_read(c->ck->fs, check_window_body, c);
+	if (err)
+		check_error(c->ck, "the inodes behind %" PRIu64 " cannot be read: %s", c->hi, strerror(-err));
+	return err;
 }
 
 FIBER_FN static int check_inodes_window(struct check_inodes *c)
 {
 	struct check *ck = c->ck;
-	bool last = c->hi >= ck->fs->next_ino;
 	int err;
 
 	err = check_scan(ck, key_make(ZONE_FILE, 0, 0, 0), (struct key){ (ZONE_FILE + 1ULL) << KEY_BITS_LOW, 0 },
@@ -193,34 +274,32 @@ FIBER_FN static int check_inodes_window(struct check_inodes *c)
 	if (!err)
 		err = check_scan(ck, key_make(ZONE_ORPHAN, 0, 0, 0),
 				 key_make(ZONE_ORPHAN, KEY_LOW_MAX, 255, KEY_LOW_MAX), check_orphan, c);
-	if (!err) /* numbers that were never made come with the last window */
+	if (!err)
 		err = check_scan(ck, key_make(ZONE_FILE, c->lo, 0, 0),
-				 key_make(ZONE_FILE, last ? KEY_LOW_MAX : c->hi - 1, 255, KEY_LOW_MAX),
-				 check_inode_by, c);
+				 key_make(ZONE_FILE, c->hi - 1, 255, KEY_LOW_MAX), check_inode_by, c);
 	if (err)
 		return err;
 	check_inode_done(c);
 	check_dangling(c);
-	if (c->lo == 0 && last)
+	if (c->lo == 0 && c->last)
 		check_loops(c);
-	else if (last)
+	else if (c->last)
 		check_warning(ck, "not enough memory to see that every directory is below the root");
 	return 0;
 }
 
 int check_names(struct check *ck)
 {
-	struct check_inodes c = { .ck = ck };
-	uint64_t inos = min_u64(check_inos_window(ck), max_u64(ck->fs->next_ino, INO_ROOT + 1));
+	struct check_inodes c = { .ck = ck, .max = check_inos_window(ck) };
 	int err = 0;
 
-	c.slots = malloc(inos * sizeof(*c.slots));
+	c.slots = malloc(c.max * sizeof(*c.slots));
 	if (!c.slots)
 		return -ENOMEM;
-	for (c.lo = 0; c.lo < ck->fs->next_ino && !err; c.lo = c.hi) {
-		c.hi = c.lo + inos;
-		memset(c.slots, 0, inos * sizeof(*c.slots));
-		err = check_inodes_window(&c);
+	while (!err && !c.last) {
+		err = check_window_fill(&c);
+		if (!err)
+			err = check_inodes_window(&c);
 	}
 	free(c.slots);
 	return err;
