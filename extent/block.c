@@ -58,6 +58,7 @@ static void block_free_memory(struct fs *fs, struct block *b)
 	struct block_cache *cache = &fs->cache;
 
 	assert(b->pins == 0);
+	btree_forget_fingers(fs);
 	list_del(&b->link);
 	cache->nr--;
 	if (cache->nr_spare < SPARE_MAX) {
@@ -72,6 +73,7 @@ static void block_free_memory(struct fs *fs, struct block *b)
 /* @b, out of the table, goes now or when the last pin does. */
 static void block_retire(struct fs *fs, struct block *b, int err)
 {
+	btree_forget_fingers(fs);
 	b->state = BLOCK_GONE;
 	b->error = err;
 	if (b->pins == 0)
@@ -301,6 +303,7 @@ static int block_copy_frozen(struct fs *fs, struct block *old, uint64_t daddr, s
 	memcpy(b->data, old->data, BLOCK_SIZE);
 	b->level = old->level;
 	old->replaced = true;
+	btree_forget_fingers(fs);
 	chunk_free(&fs->chunks, old->daddr, false);
 	block_set_dirty(fs, b, daddr);
 	*ret_block = b;

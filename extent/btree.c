@@ -20,7 +20,8 @@
 #define BTREE_TRIES_MAX (4 * BLOCK_LEVEL_MAX)
 
 struct btree_path {
-	unsigned int height; /* level of the root */
+	struct btree_leaf leaf; /* at its end, but for the block itself while that is not in memory */
+	unsigned int height;	/* level of the root */
 	struct block *block[BLOCK_LEVEL_MAX + 1];
 	unsigned int slot[BLOCK_LEVEL_MAX + 1]; /* in inner blocks: the child taken */
 };
@@ -57,6 +58,21 @@ static int btree_child(struct txn *t, struct btree_path *path, unsigned int leve
 	return btree_block(t, daddr, epoch, level - 1, ret_block);
 }
 
+/* Narrow the bounds of @path's leaf to child @slot of @inner. */
+static void btree_narrow(struct btree_path *path, const void *inner, unsigned int slot)
+{
+	struct btree_leaf *leaf = &path->leaf;
+
+	if (slot > 0) {
+		leaf->has_lo = true;
+		leaf->lo = node_key(inner, slot);
+	}
+	if (slot + 1 < node_nr(inner)) {
+		leaf->has_hi = true;
+		leaf->hi = node_key(inner, slot + 1);
+	}
+}
+
 /* Walk to the block of level @to, or to the root if that is lower, on the way to the leaf of @key. */
 static int btree_descend_to(struct txn *t, struct key key, unsigned int to, struct btree_path *path)
 {
@@ -64,8 +80,12 @@ static int btree_descend_to(struct txn *t, struct key key, unsigned int to, stru
 	int err = btree_block(t, root->daddr, root->epoch, root->level, &path->block[root->level]);
 
 	path->height = root->level;
+	path->leaf = (struct btree_leaf){ .block = NULL };
 	for (unsigned int level = root->level; !err && level > to; level--) {
-		path->slot[level] = inner_child_slot(path->block[level]->data, key);
+		const void *inner = path->block[level]->data;
+
+		path->slot[level] = inner_child_slot(inner, key);
+		btree_narrow(path, inner, path->slot[level]);
 		err = btree_child(t, path, level, path->slot[level], &path->block[level - 1]);
 	}
 	return err;
@@ -74,7 +94,57 @@ static int btree_descend_to(struct txn *t, struct key key, unsigned int to, stru
 /* Walk to the leaf of @key, changing nothing. */
 static int btree_descend(struct txn *t, struct key key, struct btree_path *path)
 {
-	return btree_descend_to(t, key, 0, path);
+	int err = btree_descend_to(t, key, 0, path);
+
+	if (!err)
+		path->leaf.block = path->block[0];
+	return err;
+}
+
+static bool btree_leaf_has(const struct btree_leaf *leaf, struct key key)
+{
+	return (!leaf->has_lo || key_cmp(key, leaf->lo) >= 0) && (!leaf->has_hi || key_cmp(key, leaf->hi) < 0);
+}
+
+/* The leaf of @key if it was found lately: what one transaction touches lies in few leaves. */
+static const struct btree_leaf *btree_finger(struct fs *fs, struct key key)
+{
+	for (unsigned int i = 0; i < fs->nr_fingers; i++) {
+		const struct btree_leaf *leaf = &fs->fingers[i];
+
+		if (btree_leaf_has(leaf, key)) {
+			leaf->block->referenced = true;
+			return leaf;
+		}
+	}
+	return NULL;
+}
+
+static void btree_remember(struct fs *fs, const struct btree_leaf *leaf)
+{
+	if (fs->nr_fingers < BTREE_FINGERS) {
+		fs->fingers[fs->nr_fingers++] = *leaf;
+		return;
+	}
+	fs->fingers[fs->next_finger++ % BTREE_FINGERS] = *leaf;
+}
+
+/* The leaf of @key.  @path is filled only as far as a walk was needed; its height is 0 if none was. */
+static int btree_leaf(struct txn *t, struct key key, struct btree_path *path)
+{
+	const struct btree_leaf *finger = btree_finger(t->fs, key);
+	int err;
+
+	path->height = 0;
+	if (finger) {
+		path->leaf = *finger;
+		return 0;
+	}
+	path->block[1] = NULL;
+	err = btree_descend(t, key, path);
+	if (!err)
+		btree_remember(t->fs, &path->leaf);
+	return err;
 }
 
 int btree_fetch(struct txn *t, struct key key)
@@ -95,13 +165,13 @@ int btree_get(struct txn *t, struct key key, struct item *ret_item)
 {
 	struct btree_path path;
 	unsigned int slot;
-	int err = btree_descend(t, key, &path);
+	int err = btree_leaf(t, key, &path);
 
 	if (err)
 		return err;
-	if (!leaf_find(path.block[0]->data, key, &slot))
+	if (!leaf_find(path.leaf.block->data, key, &slot))
 		return -ENOENT;
-	leaf_item(path.block[0]->data, slot, ret_item);
+	leaf_item(path.leaf.block->data, slot, ret_item);
 	return 0;
 }
 
@@ -120,20 +190,6 @@ static void btree_read_ahead(struct txn *t, const struct btree_path *path)
 	}
 }
 
-/* The key at which the leaf after @path's begins; false if it is the last. */
-static bool btree_after(const struct btree_path *path, struct key *ret_key)
-{
-	for (unsigned int level = 1; level <= path->height; level++) {
-		const void *inner = path->block[level]->data;
-
-		if (path->slot[level] + 1 < node_nr(inner)) {
-			*ret_key = node_key(inner, path->slot[level] + 1);
-			return true;
-		}
-	}
-	return false;
-}
-
 int btree_next(struct txn *t, struct key from, struct key last, struct item *ret_item)
 {
 	struct btree_path path;
@@ -142,42 +198,27 @@ int btree_next(struct txn *t, struct key from, struct key last, struct item *ret
 	int err;
 
 	for (; key_cmp(from, last) <= 0; scanning = true) {
-		path.block[0] = NULL;
-		path.block[1] = NULL;
-		err = btree_descend(t, from, &path);
+		const void *leaf;
+
+		err = btree_leaf(t, from, &path);
 		if (err) {
 			if (err == -ERESTART && scanning && path.height > 0 && path.block[1])
 				btree_read_ahead(t, &path);
 			return err;
 		}
-		slot = node_lower_bound(path.block[0]->data, from);
-		if (slot < node_nr(path.block[0]->data)) {
-			if (key_cmp(node_key(path.block[0]->data, slot), last) > 0)
+		leaf = path.leaf.block->data;
+		slot = node_lower_bound(leaf, from);
+		if (slot < node_nr(leaf)) {
+			if (key_cmp(node_key(leaf, slot), last) > 0)
 				return -ENOENT;
-			leaf_item(path.block[0]->data, slot, ret_item);
+			leaf_item(leaf, slot, ret_item);
 			return 0;
 		}
-		if (!btree_after(&path, &from))
+		if (!path.leaf.has_hi)
 			return -ENOENT;
+		from = path.leaf.hi;
 	}
 	return -ENOENT;
-}
-
-/* The largest key that can lie before @path's leaf; false if it is the first. */
-static bool btree_before(const struct btree_path *path, struct key *ret_key)
-{
-	for (unsigned int level = 1; level <= path->height; level++) {
-		struct key key;
-
-		if (path->slot[level] == 0)
-			continue;
-		key = node_key(path->block[level]->data, path->slot[level]);
-		if (key.lo-- == 0)
-			key.hi--;
-		*ret_key = key;
-		return true;
-	}
-	return false;
 }
 
 int btree_prev(struct txn *t, struct key from, struct key first, struct item *ret_item)
@@ -187,19 +228,25 @@ int btree_prev(struct txn *t, struct key from, struct key first, struct item *re
 	int err;
 
 	while (key_cmp(from, first) >= 0) {
-		err = btree_descend(t, from, &path);
+		const void *leaf;
+
+		err = btree_leaf(t, from, &path);
 		if (err)
 			return err;
-		if (!leaf_find(path.block[0]->data, from, &slot))
+		leaf = path.leaf.block->data;
+		if (!leaf_find(leaf, from, &slot))
 			slot--; /* wraps if it was 0: nothing smaller in this leaf */
-		if (slot < node_nr(path.block[0]->data)) {
-			if (key_cmp(node_key(path.block[0]->data, slot), first) < 0)
+		if (slot < node_nr(leaf)) {
+			if (key_cmp(node_key(leaf, slot), first) < 0)
 				return -ENOENT;
-			leaf_item(path.block[0]->data, slot, ret_item);
+			leaf_item(leaf, slot, ret_item);
 			return 0;
 		}
-		if (!btree_before(&path, &from))
+		if (!path.leaf.has_lo)
 			return -ENOENT;
+		from = path.leaf.lo;
+		if (from.lo-- == 0)
+			from.hi--;
 	}
 	return -ENOENT;
 }
@@ -257,6 +304,7 @@ static int btree_split(struct txn *t, struct block *parent, unsigned int slot, s
 	if (!left->level && at >= kept && key_cmp(key, separator) < 0)
 		separator = key;
 	inner_insert(parent->data, slot + 1, separator, right->daddr, right->epoch);
+	btree_forget_fingers(t->fs);
 	return 0;
 }
 
@@ -336,8 +384,20 @@ static bool spot_fits(const struct btree_spot *spot, size_t len)
 int btree_prepare(struct txn *t, struct key key, size_t len, struct btree_spot *ret_spot)
 {
 	bool room = len != BTREE_NO_ROOM && !t->undoing, again;
+	const struct btree_leaf *finger = btree_finger(t->fs, key);
 	struct btree_path path;
 	int err;
+
+	/* If a leaf is dirty, so is all above it: with room in it no walk is needed. */
+	if (finger && block_is_dirty(finger->block)) {
+		struct btree_spot spot = { .leaf = finger->block->data };
+
+		spot.found = leaf_find(spot.leaf, key, &spot.slot);
+		if (spot_fits(&spot, len)) {
+			*ret_spot = spot;
+			return 0;
+		}
+	}
 
 	for (unsigned int tries = 0; tries < BTREE_TRIES_MAX; tries++) {
 		struct btree_spot spot;
@@ -417,6 +477,7 @@ static bool btree_merge(struct fs *fs, void *parent, unsigned int slot, struct b
 	}
 	inner_delete(parent, slot + 1);
 	block_free(fs, right);
+	btree_forget_fingers(fs);
 	return true;
 }
 
@@ -470,6 +531,7 @@ void btree_merge_thin(struct txn *t, struct key key)
 		if (node_nr(b->data) == 0 && node_nr(parent->data) > 1) {
 			inner_delete(parent->data, path.slot[level + 1]);
 			block_free(fs, b);
+			btree_forget_fingers(fs);
 		} else if (!btree_merge_either(fs, parent->data, path.slot[level + 1])) {
 			break;
 		}

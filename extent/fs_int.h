@@ -24,6 +24,15 @@ struct fs_root {
 	unsigned int level;
 };
 
+/* A leaf and the keys that lead to it: [lo, hi), without the end that is not given. */
+struct btree_leaf {
+	struct block *block;
+	bool has_lo, has_hi;
+	struct key lo, hi;
+};
+
+#define BTREE_FINGERS 8
+
 /* Where a change of this transaction lies in its log. */
 struct txn_recent {
 	struct key key;
@@ -89,6 +98,10 @@ struct fs {
 	struct block_cache cache;
 	struct chunks chunks;
 	struct fs_root root;
+	/* Leaves found lately; all are void when the tree's shape or a block's memory changes (btree_forget_fingers).
+	 */
+	struct btree_leaf fingers[BTREE_FINGERS];
+	unsigned int nr_fingers, next_finger;
 	uint64_t epoch;	    /* of the checkpoint that will write what is dirty now */
 	bool slot_is_clean; /* nothing of an earlier life lies in the other superblock slot */
 	struct super_counts counts;
@@ -123,6 +136,12 @@ int fs_create(struct reactor *r, struct blkdev **devs, const struct super *super
 /* Journal and checkpoint fiber are gone already.  NULL is allowed. */
 FIBER_FN void fs_destroy(struct fs *fs);
 void fs_journal_config(struct fs *fs, struct journal_config *ret_cfg);
+
+/* The leaves that were found lately may have gone or got other bounds. */
+static inline void btree_forget_fingers(struct fs *fs)
+{
+	fs->nr_fingers = 0;
+}
 
 /* ckpt.c */
 int ckpt_start(struct fs *fs) MUST_CHECK;

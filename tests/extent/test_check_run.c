@@ -489,6 +489,7 @@ FIBER_FN static void plant_one(struct store *s, void *arg)
 		CHECK_EQ(txn_run(s->fs, NULL, p->body, NULL, NULL), 0);
 	else
 		p->spoil(s->fs);
+	btree_forget_fingers(s->fs); /* what was spoiled is to be seen */
 	if (p->spoil == spoil_root) {
 		struct check_options opt = { .report = hear, .arg = &h };
 
