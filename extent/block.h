@@ -61,7 +61,7 @@ struct block_cache {
 	uint64_t nr;	   /* blocks in memory, spare ones not counted */
 	uint64_t nr_clean, nr_dirty, nr_frozen, nr_spare;
 	uint64_t max; /* blocks: eviction keeps below it what can be evicted */
-	uint64_t hits, misses, evictions;
+	uint64_t misses, evictions;
 };
 
 void block_cache_init(struct block_cache *cache, uint64_t max_blocks);

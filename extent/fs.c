@@ -23,7 +23,6 @@
 #define CKPT_LOG_DEFAULT    (64ull << 20)
 #define CKPT_NS_DEFAULT	    30000000000ull
 #define CKPT_DEPTH_DEFAULT  8
-#define CKPT_DEPTH_MAX	    64
 
 void fs_fail(struct fs *fs, const char *fmt, ...)
 {
@@ -197,7 +196,6 @@ void fs_stats(const struct fs *fs, struct fs_stats *ret_stats)
 		.tree_blocks_total = fs->chunks.total,
 		.cache_blocks = fs->cache.nr,
 		.cache_dirty = fs->cache.nr_dirty + fs->cache.nr_frozen,
-		.cache_hits = fs->cache.hits,
 		.cache_misses = fs->cache.misses,
 		.cache_evictions = fs->cache.evictions,
 		.txns = fs->nr_txns,

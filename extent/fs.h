@@ -87,7 +87,7 @@ struct fs_stats {
 	uint64_t limbo_blocks;
 	uint64_t metadata_blocks;		 /* 4 KiB blocks in metadata chunks */
 	uint64_t tree_blocks, tree_blocks_total; /* 16 KiB blocks: busy, and in all chunks */
-	uint64_t cache_blocks, cache_dirty, cache_hits, cache_misses, cache_evictions;
+	uint64_t cache_blocks, cache_dirty, cache_misses, cache_evictions;
 	uint64_t txns, restarts, undone;
 	uint64_t txn_seq, durable_seq;
 	uint64_t journal_size, journal_used, journal_records, journal_bytes, journal_waits;

@@ -43,7 +43,6 @@ struct txn_recent {
 /* One at a time for each store: bodies don't switch. */
 struct txn {
 	struct fs *fs;
-	const struct txn_options *opt;
 	bool running;
 	bool changing;
 	bool undoing;
