@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_EXTENT_DATA_H
+#define LAMINA_EXTENT_DATA_H
+
+/*
+ * File contents through the server: reads and writes of any bytes, and the changes of a map that must not meet them.
+ *
+ * Everything here runs in the caller's fiber and may wait for devices and for other users of the same range of the
+ * same file: reads share, everything else is alone in its blocks, first come, first served.  So a block that leaves a
+ * map is never freed under a read or write on its way (I3), and parts of blocks are not lost between two writes.
+ * Inodes are named by number and generation; -ESTALE: there is no such inode (any more).
+ *
+ * No stale data (I2): a block becomes readable only when the whole of it is safe on its device, zeros where nothing
+ * was written.  Parts of blocks are read, changed in memory and written.
+ *
+ * *@ret_seq is the transaction to wait for (txn_wait_durable) before an answer leaves; *@ret_inode the inode as that
+ * transaction left it.
+ */
+
+#include "extent/inode.h"
+#include "extent/map.h"
+
+/* Bytes of one call at most. */
+#define DATA_IO_MAX (4u << 20)
+
+/*
+ * Up to @len bytes from @off into @buf.  *@ret_len: bytes read, less than @len only at the end of the file;
+ * *@ret_eof: the end was reached (off + *ret_len >= size).  Holes and unwritten blocks are zeros.  -EINVAL: @len >
+ * DATA_IO_MAX; -EISDIR; -EIO and others of the device.
+ */
+FIBER_FN int data_read(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, void *buf, uint32_t len,
+		       uint32_t *ret_len, bool *ret_eof) MUST_CHECK;
+
+enum data_sync {
+	DATA_UNSTABLE, /* what was written may be lost by a power cut until data_commit() */
+	DATA_DURABLE,  /* on stable storage when the call returns */
+};
+
+/*
+ * Write @len > 0 bytes at @off; size, times and change attribute follow in the transaction that makes them readable.
+ * *@ret_durable: the bytes are on stable storage, though only DATA_UNSTABLE was asked for.  -EFBIG: beyond
+ * INODE_SIZE_MAX; -ENOSPC: nothing was written; -EINVAL: @len > DATA_IO_MAX; -EISDIR; -EIO: the range is undefined.
+ * @body (may be NULL) runs at the end of that last transaction, in its body (extent/txn.h), with @arg: an error of it
+ * undoes the change.
+ */
+struct data_also {
+	int (*body)(struct txn *txn, const struct inode *inode, void *arg);
+	void *arg;
+	size_t log_max; /* bytes of its changes */
+};
+FIBER_FN int data_write(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, const void *buf, uint32_t len,
+			enum data_sync sync, const struct data_also *also, struct inode *ret_inode, bool *ret_durable,
+			uint64_t *ret_seq) MUST_CHECK;
+
+/* Everything written to the file before this call is on stable storage when it returns 0. */
+FIBER_FN int data_commit(struct fs *fs, uint64_t ino, uint64_t generation) MUST_CHECK;
+
+/*
+ * Attributes with a new size (inode_setattr()): waits for trims under way and zeroes the old tail where growth needs
+ * it; then the mappings behind a smaller size are taken away, though not before this returns.  Errors of
+ * inode_setattr() except -EAGAIN.  Also for attributes without a size.
+ */
+FIBER_FN int data_setattr(struct fs *fs, uint64_t ino, uint64_t generation, const struct inode_attrs *attrs,
+			  const struct data_also *also, struct inode *ret_inode, uint64_t *ret_seq) MUST_CHECK;
+
+/* Have blocks behind [@off, @off + @len); the size grows to its end (RFC 7862, 15.1).  -ENOSPC: nothing is changed.
+ */
+FIBER_FN int data_allocate(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, uint64_t len,
+			   const struct data_also *also, struct inode *ret_inode, uint64_t *ret_seq) MUST_CHECK;
+/* Make the range read as zeros and give its whole blocks back; the size stays (RFC 7862, 15.4). */
+FIBER_FN int data_deallocate(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, uint64_t len,
+			     const struct data_also *also, struct inode *ret_inode, uint64_t *ret_seq) MUST_CHECK;
+
+/*
+ * The first data (or hole) at or after @off, in bytes; the end of the file counts as a hole.  Unwritten blocks are
+ * holes.  *@ret_eof: what was found is the end.  -ENXIO: @off is not before the end, or no data follows.
+ */
+FIBER_FN int data_seek(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, bool want_data,
+		       uint64_t *ret_off, bool *ret_eof) MUST_CHECK;
+
+/*
+ * Share: make @len bytes at @off of (@ino) the same as those at @src_off of (@src_ino), which may be the same file.
+ * Offsets, and the length unless it ends at the source's end of file and at or behind the destination's, are
+ * multiples of DADDR_BLOCK_SIZE: else -EINVAL, as for overlapping ranges of one file, and a source range beyond its
+ * end.  @len 0: to the source's end of file.  A crash leaves the range, from its end on, as it was.
+ */
+struct data_range {
+	uint64_t ino;
+	uint64_t generation;
+	uint64_t off;
+};
+FIBER_FN int data_clone(struct fs *fs, const struct data_range *src, const struct data_range *dst, uint64_t len,
+			const struct data_also *also, struct inode *ret_inode, uint64_t *ret_seq) MUST_CHECK;
+
+/* Take apart an inode that has no name and no user any more (orphan_reap_step()), all of it. */
+FIBER_FN int data_reap(struct fs *fs, uint64_t ino) MUST_CHECK;
+/* Finish the trim of an inode that a mount finds listed. */
+FIBER_FN int data_trim(struct fs *fs, uint64_t ino) MUST_CHECK;
+
+#endif
