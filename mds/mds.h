@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_MDS_H
+#define LAMINA_MDS_MDS_H
+
+/*
+ * The server's memory: what all of mds/ shares.  One for each mounted volume; everything belongs to the reactor's
+ * thread.
+ */
+
+#include "dev/fiber_sync.h"
+#include "dev/list.h"
+#include "dev/reactor.h"
+#include "extent/fs.h"
+#include "mds/config.h"
+#include "proto/nfs4.h"
+
+struct client;
+struct conn;
+struct file;
+struct net;
+struct session;
+struct state;
+
+struct mds_counts {
+	uint64_t requests, replays, resumed,
+		refused; /* COMPOUNDs: all, answered from a slot, gone on with, malformed */
+	uint64_t connections, connections_refused, connections_cut;
+	uint64_t ops[OP_REMOVEXATTR + 1];
+	uint64_t op_errors;
+	uint64_t clients_expired, callbacks, callbacks_failed;
+};
+
+struct mds {
+	struct reactor *reactor;
+	struct fs *fs;
+	struct net *net;
+	const struct config *config;
+	uint64_t started_ns;			    /* wall clock */
+	uint8_t write_verifier[NFS4_VERIFIER_SIZE]; /* new at each start: unstable writes are to be repeated */
+	uint8_t volume_tag[8];			    /* in handles and stateids: of the volume's UUID */
+
+	/* clients.c, session.c */
+	struct client *clients;	      /* by id (uthash) */
+	struct session *sessions;     /* by id (uthash) */
+	struct list clients_by_lease; /* struct client.by_lease, the longest silent first */
+	unsigned int nr_clients, nr_sessions;
+	uint64_t reply_cache_bytes; /* promised to slots */
+	/* state.c, open.c, lock.c */
+	struct state *states; /* by number (uthash) */
+	struct file *files;   /* with opens, by inode number (uthash) */
+	uint64_t nr_opens, nr_locks;
+	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */
+	bool in_grace;
+	uint64_t grace_end_ns; /* reactor time */
+	/* reaper.c: inodes without a name whose last user is gone */
+	struct list reap_queue;
+	struct wait_queue reap_work;
+	/* server.c */
+	struct list conns;
+	unsigned int nr_conns;
+	struct fiber_sem requests; /* in flight in all */
+	struct list buffers;	   /* free reply buffers */
+	unsigned int nr_buffers;
+	bool stopping;
+	struct wait_queue idle; /* a connection or fiber has ended */
+	unsigned int nr_fibers; /* that must end before the mds may be freed */
+	struct reactor_timer lease_timer;
+	struct mds_counts counts;
+};
+
+#endif

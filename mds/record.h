@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_RECORD_H
+#define LAMINA_MDS_RECORD_H
+
+/*
+ * The server's state on disk: items of ZONE_STATE (extent/item.h).  obj is the client's id, so that all of a client
+ * lies together; obj 0 is the server's own.  Values are these structs, followed by what they say; docs/format.md
+ * describes them.
+ */
+
+#include "dev/le.h"
+#include "extent/item.h"
+#include "proto/nfs4.h"
+
+enum record_type {
+	RECORD_SERVER = 1,  /* obj 0, off 0 */
+	RECORD_CLIENT = 2,  /* off 0; struct record_client, the owner's bytes, the implementation's text */
+	RECORD_SESSION = 3, /* off = session number */
+	RECORD_SLOT = 4,  /* off = session number: 36 | slot: 12 | part: 8; struct record_slot in part 0, the results'
+			     bytes */
+	RECORD_OPEN = 5,  /* off = state number; struct record_open, the owner's bytes */
+	RECORD_LOCKS = 6, /* off = state number; struct record_locks, the owner's bytes: a lock stateid */
+	RECORD_LOCK = 7,  /* off = number of the range; struct record_lock */
+	RECORD_LAYOUT = 8, /* reserved */
+};
+
+static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)
+{
+	return key_make(ZONE_STATE, client, (uint8_t)type, off);
+}
+
+#endif
