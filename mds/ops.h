@@ -15,7 +15,7 @@
 
 struct op {
 	/* May switch. NULL: not served, NFS4ERR_NOTSUPP. */
-	FIBER_FN nfsstat4 (*run)(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res);
+	FIBER_FN nfsstat4 (*execute)(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res);
 	unsigned int flags;
 	uint32_t result_max; /* OP_CHANGES: bytes of the longest result on the wire */
 };

@@ -7,7 +7,7 @@
  *
  * A state number is the sequence number of the transaction that made the state, so it is never used again, also
  * after a crash.  In a stateid "other" is the number, the kind and the volume's tag; seqid counts changes.  All
- * states are items of ZONE_STATE (mds/record.h), written in the transaction of the change, and mirrored here.
+ * states are items of ZONE_STATE (mds/state_record.h), written in the transaction of the change, and mirrored here.
  */
 
 #include <uthash.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LAMINA_MDS_RECORD_H
-#define LAMINA_MDS_RECORD_H
+#ifndef LAMINA_MDS_STATE_RECORD_H
+#define LAMINA_MDS_STATE_RECORD_H
 
 /*
  * The server's state on disk: items of ZONE_STATE (extent/item.h).  obj is the client's id, so that all of a client
