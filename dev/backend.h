@@ -29,6 +29,7 @@ struct backend_ops {
 struct backend {
 	const struct backend_ops *ops;
 	struct list queued; /* requests to be started, by io_req.link */
+	struct list polls;  /* those that are IO_POLL: the depth isn't for them, BACKEND_POLLS_MAX is */
 };
 
 /*
@@ -37,6 +38,9 @@ struct backend {
  */
 int uring_open(unsigned int depth, int wake_fd, struct backend **ret_b) MUST_CHECK;
 int libaio_open(unsigned int depth, int wake_fd, struct backend **ret_b) MUST_CHECK;
+
+/* Polls in flight at most; more than fibers, and a fiber waits for one at a time. */
+#define BACKEND_POLLS_MAX 65536u
 
 /* The bytes that @req asks for. */
 uint64_t io_req_len(const struct io_req *req);

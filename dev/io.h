@@ -24,6 +24,12 @@ enum io_op {
 	 * was synced: whoever continues with the rest by the same operation has it all synced in the end.
 	 */
 	IO_WRITEV_FDATASYNC,
+	/*
+	 * Wait until @fd is ready for io_req.events, which is POLLIN or POLLOUT, not both; the result is what is
+	 * ready, with POLLERR and POLLHUP.  At most one of each kind for a file at a time.  Polls wait for others'
+	 * pleasure and so don't count among the requests in flight, and reactor_close() doesn't wait for them.
+	 */
+	IO_POLL,
 };
 
 struct io_req {
@@ -32,6 +38,7 @@ struct io_req {
 	const struct iovec *iov;
 	unsigned int nr_iov;
 	uint64_t off;
+	short events;			  /* of IO_POLL only, which has no @iov and @off */
 	int64_t result;			  /* bytes, or negative errno; short transfers are the caller's to continue */
 	void (*done)(struct io_req *req); /* from the reactor's loop, never from inside io_req_submit() */
 	void *owner;

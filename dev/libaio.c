@@ -3,7 +3,8 @@
 /*
  * The libaio back end, for kernels and containers that refuse io_uring.  Promises: what one turn submits goes out in
  * one system call as long as the kernel accepts it; ends of requests arrive through the same eventfd by which other
- * threads wake us, so there is one thing to sleep on; a request that the kernel refuses ends with the kernel's error.
+ * threads wake us, so that and the polls (dev/pollset.h) are all there is to sleep on; a request that the kernel
+ * refuses ends with the kernel's error.
  */
 
 #include <libaio.h>
@@ -16,6 +17,7 @@
 
 #include "dev/backend.h"
 #include "dev/log.h"
+#include "dev/pollset.h"
 
 #define LIBAIO_BATCH 64 /* completions taken at a time */
 
@@ -23,6 +25,7 @@ struct libaio {
 	struct backend b;
 	io_context_t ctx;
 	int wake_fd;
+	struct pollset polls;
 	bool can_sync; /* the kernel does IO_CMD_FDSYNC, and so also knows flags of writes */
 	unsigned int in_flight;
 	unsigned int depth;
@@ -43,7 +46,8 @@ static struct libaio *to_libaio(struct backend *b)
 
 static bool libaio_is_supported(const struct backend *b, enum io_op op)
 {
-	return op == IO_READV || op == IO_WRITEV || container_of(b, const struct libaio, b)->can_sync;
+	return op == IO_READV || op == IO_WRITEV || op == IO_POLL ||
+	       container_of(b, const struct libaio, b)->can_sync;
 }
 
 /* ---- starting ---- */
@@ -171,14 +175,15 @@ static int libaio_reap(struct libaio *l, bool deliver)
 
 static void libaio_sleep(struct libaio *l, uint64_t wait_ns)
 {
-	struct pollfd wake = { .fd = l->wake_fd, .events = POLLIN };
+	struct pollfd fds[1 + POLLSET_FDS] = { { .fd = l->wake_fd, .events = POLLIN } };
 	struct timespec ts = {
 		.tv_sec = (time_t)(wait_ns / 1000000000),
 		.tv_nsec = (long)(wait_ns % 1000000000),
 	};
 	uint64_t count;
 
-	if (ppoll(&wake, 1, wait_ns == UINT64_MAX ? NULL : &ts, NULL) <= 0)
+	pollset_fds(&l->polls, &fds[1]);
+	if (ppoll(fds, ARRAY_SIZE(fds), wait_ns == UINT64_MAX ? NULL : &ts, NULL) <= 0 || !fds[0].revents)
 		return;
 	/* EAGAIN, EINTR: nothing is lost, the next poll looks again. */
 	if (read(l->wake_fd, &count, sizeof(count)) < 0)
@@ -190,13 +195,14 @@ static void libaio_poll(struct backend *b, uint64_t wait_ns)
 	struct libaio *l = to_libaio(b);
 	int nr;
 
-	if (libaio_start_queued(l) > 0)
+	if (pollset_start(&l->polls, &l->b.polls) + libaio_start_queued(l) > 0)
 		wait_ns = 0;
 	if (wait_ns > 0)
 		libaio_sleep(l, wait_ns);
 	do
 		nr = libaio_reap(l, true);
 	while (nr == LIBAIO_BATCH);
+	pollset_deliver(&l->polls);
 	/* A flush that follows a write goes out at once, not after the next turn. */
 	libaio_start_queued(l);
 }
@@ -205,6 +211,7 @@ static void libaio_poll(struct backend *b, uint64_t wait_ns)
 
 static void libaio_free(struct libaio *l)
 {
+	pollset_close(&l->polls);
 	free(l->batch);
 	free(l->free);
 	free(l->iocbs);
@@ -215,6 +222,7 @@ static void libaio_close(struct backend *b)
 {
 	struct libaio *l = to_libaio(b);
 
+	pollset_close(&l->polls);
 	/* The kernel would go on writing into buffers of reads in flight. */
 	while (l->in_flight > 0) {
 		libaio_sleep(l, UINT64_MAX);
@@ -259,12 +267,15 @@ int libaio_open(unsigned int depth, int wake_fd, struct backend **ret_b)
 		return -ENOMEM;
 	l->b.ops = &libaio_ops;
 	list_init(&l->b.queued);
+	list_init(&l->b.polls);
 	l->wake_fd = wake_fd;
 	l->depth = depth;
 	l->iocbs = calloc(depth, sizeof(*l->iocbs));
 	l->free = calloc(depth, sizeof(struct iocb *));
 	l->batch = calloc(depth, sizeof(struct iocb *));
-	err = l->iocbs && l->free && l->batch ? io_setup((int)depth, &l->ctx) : -ENOMEM;
+	err = pollset_open(&l->polls);
+	if (!err)
+		err = l->iocbs && l->free && l->batch ? io_setup((int)depth, &l->ctx) : -ENOMEM;
 	if (err) {
 		libaio_free(l);
 		return err;

@@ -86,8 +86,10 @@ static void real_offload(struct reactor *r, struct reactor_work *w)
 
 static void real_io_submit(struct reactor *r, struct io_req *req)
 {
+	struct backend *b = to_real(r)->backend;
+
 	memset(req->priv, 0, sizeof(req->priv));
-	list_add_tail(&req->link, &to_real(r)->backend->queued);
+	list_add_tail(&req->link, req->op == IO_POLL ? &b->polls : &b->queued);
 }
 
 static bool real_io_is_supported(const struct reactor *r, enum io_op op)

@@ -2,8 +2,9 @@
 
 /*
  * The io_uring back end.  Promises: everything that one turn of the loop submits goes out in one system call, a wait
- * in the same one; no more than the depth is in flight, so the completion ring never overflows; and a linked write
- * and flush ends once, when both halves have.
+ * in the same one; no more than the depth is in flight, so with that the completion ring never overflows (with very
+ * many polls it may, and then the kernel keeps the surplus); a linked write and flush ends once, when both halves
+ * have; and polls, however many, take no room from file I/O.
  */
 
 #include <liburing.h>
@@ -15,7 +16,8 @@
 #include "dev/backend.h"
 #include "dev/log.h"
 
-#define URING_BATCH 64 /* completions taken at a time */
+#define URING_BATCH	 64 /* completions taken at a time */
+#define URING_POLLS_ROOM 64 /* entries of the ring, at least, that each turn has for new polls */
 
 struct uring {
 	struct backend b;
@@ -24,6 +26,7 @@ struct uring {
 	bool wake_armed;	/* a poll of wake_fd is in flight */
 	unsigned int in_flight; /* ring entries of requests */
 	unsigned int depth;	/* the most of these */
+	unsigned int nr_polls;	/* of requests, in flight */
 };
 
 /*
@@ -56,7 +59,7 @@ static struct io_uring_sqe *uring_sqe(struct uring *u, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-	assert(sqe); /* the ring has room for the depth and the poll of wake_fd */
+	assert(sqe); /* the ring has room for the depth, the poll of wake_fd and as many polls as it is given */
 	sqe->user_data = tag;
 	return sqe;
 }
@@ -97,6 +100,9 @@ static void uring_prepare(struct uring *u, struct io_req *req)
 		uring_prepare_write(u, req, tag, 0)->flags |= IOSQE_IO_LINK;
 		uring_prepare_sync(u, req, tag | TAG_SECOND);
 		return;
+	case IO_POLL:
+		io_uring_prep_poll_add(uring_sqe(u, tag), req->fd, (unsigned short)req->events);
+		return;
 	}
 	assert(!"a request of no known kind");
 }
@@ -118,6 +124,24 @@ static void uring_prepare_queued(struct uring *u)
 		list_del(&req->link);
 		uring_prepare(u, req);
 	}
+}
+
+/*
+ * Put polls on the ring, as far as it has room that neither requests (up to the depth) nor the poll of wake_fd may
+ * ask for.  False: some are left for lack of that room, which is there again once the ring was submitted.
+ */
+static bool uring_prepare_polls(struct uring *u)
+{
+	while (!list_is_empty(&u->b.polls) && u->nr_polls < BACKEND_POLLS_MAX) {
+		struct io_req *req = list_first_entry(&u->b.polls, struct io_req, link);
+
+		if (io_uring_sq_space_left(&u->ring) <= u->depth - u->in_flight + !u->wake_armed)
+			return false;
+		u->nr_polls++;
+		list_del(&req->link);
+		uring_prepare(u, req);
+	}
+	return true;
 }
 
 static void uring_arm_wake(struct uring *u)
@@ -161,7 +185,10 @@ static int64_t pair_result(const struct io_req *req)
 /* Whether @req has ended in full, with its result set. */
 static bool uring_entry_ended(struct uring *u, struct io_req *req, bool second, int res)
 {
-	u->in_flight--;
+	if (req->op == IO_POLL)
+		u->nr_polls--;
+	else
+		u->in_flight--;
 	if (req->op != IO_WRITEV_FDATASYNC) {
 		req->result = res;
 		return true;
@@ -235,6 +262,8 @@ static void uring_poll(struct backend *b, uint64_t wait_ns)
 
 	uring_prepare_queued(u);
 	uring_arm_wake(u);
+	if (!uring_prepare_polls(u))
+		wait_ns = 0;
 	uring_enter_checked(u, wait_ns);
 	while (uring_reap(u, true) == URING_BATCH)
 		;
@@ -246,7 +275,7 @@ static void uring_close(struct backend *b)
 {
 	struct uring *u = to_uring(b);
 
-	/* The kernel would go on writing into buffers of reads in flight. */
+	/* The kernel would go on writing into buffers of reads in flight.  Polls have none, and end with the ring. */
 	while (u->in_flight > 0) {
 		uring_enter_checked(u, UINT64_MAX);
 		uring_reap(u, false);
@@ -282,6 +311,7 @@ int uring_open(unsigned int depth, int wake_fd, struct backend **ret_b)
 {
 	/* Waiting with a time limit in the same call (Linux 5.11); completions are never dropped (5.5). */
 	const unsigned int needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
+	const unsigned int entries = depth + 1 + URING_POLLS_ROOM;
 	struct uring *u = calloc(1, sizeof(*u));
 	int err;
 
@@ -289,12 +319,13 @@ int uring_open(unsigned int depth, int wake_fd, struct backend **ret_b)
 		return -ENOMEM;
 	u->b.ops = &uring_ops;
 	list_init(&u->b.queued);
+	list_init(&u->b.polls);
 	u->wake_fd = wake_fd;
 	u->depth = depth;
-	err = uring_setup(u, depth + 1);
+	err = uring_setup(u, entries);
 	if (err)
 		goto err_free;
-	if ((u->ring.features & needed) != needed || *u->ring.sq.kring_entries <= depth) {
+	if ((u->ring.features & needed) != needed || *u->ring.sq.kring_entries < entries) {
 		io_uring_queue_exit(&u->ring);
 		err = -ENOSYS;
 		goto err_free;
