@@ -301,6 +301,45 @@ static void test_big_transfer(void **state)
 	assert_int_equal(reactor_run(e->r, big_transfer, e), 0);
 }
 
+/* ---- fairness ---- */
+
+static FIBER_FN void count_main(void *arg)
+{
+	unsigned int *turns = arg;
+
+	for (*turns = 0; *turns < 1000000; ++*turns)
+		fiber_yield();
+}
+
+/* A connection that always has something doesn't keep the others out. */
+static FIBER_FN int always_ready(void *arg)
+{
+	struct env *e = arg;
+	struct ends ends = ends_new(e);
+	static unsigned int turns;
+	char data[1000] = { 0 };
+	unsigned int before, i;
+
+	CHECK_EQ(send_all(ends.client, data, sizeof(data)), 0);
+	CHECK_EQ(fiber_spawn(e->r, "counter", count_main, &turns, NULL), 0);
+	fiber_sleep_ns(MILLISECOND);
+	before = turns;
+	for (i = 0; i < sizeof(data); i++)
+		CHECK_EQ(sock_recv(ends.server, data, 1), 1);
+	CHECK(turns - before >= 10);
+	turns = 1000000;
+	fiber_yield();
+	ends_close(ends);
+	return 0;
+}
+
+static void test_fairness(void **state)
+{
+	struct env *e = *state;
+
+	assert_int_equal(reactor_run(e->r, always_ready, e), 0);
+}
+
 /* ---- ends ---- */
 
 struct receiver {
@@ -646,14 +685,9 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_echo),
-		BOTH(test_big_transfer),
-		BOTH(test_shutdown_wakes),
-		BOTH(test_listener_shutdown),
-		BOTH(test_refused),
-		BOTH(test_local_paths),
-		BOTH(test_many_connections),
-		cmocka_unit_test(test_addresses),
+		BOTH(test_echo),	   BOTH(test_big_transfer),	 BOTH(test_fairness),
+		BOTH(test_shutdown_wakes), BOTH(test_listener_shutdown), BOTH(test_refused),
+		BOTH(test_local_paths),	   BOTH(test_many_connections),	 cmocka_unit_test(test_addresses),
 	};
 
 	unsetenv("LAMINA_IO");
