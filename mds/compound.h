@@ -119,7 +119,7 @@ nfsstat4 compound_stateid(const struct compound *c, const struct stateid4 *arg, 
 void compound_set_stateid(struct compound *c, const struct stateid4 *stateid);
 /* A name as sent: NFS4ERR_INVAL (empty), NFS4ERR_NAMETOOLONG, NFS4ERR_BADNAME ("." ".." '/' NUL), BADCHAR (not UTF-8
  * ok to allow). */
-nfsstat4 compound_check_name(const struct component4 *name) MUST_CHECK;
+nfsstat4 compound_check_name(const component4 *name) MUST_CHECK;
 
 /* Serve one request: the RPC message @msg of @len bytes; the reply is sent on @conn.  See mds/server.c. */
 

@@ -35,6 +35,7 @@ struct mds {
 	struct fs *fs;
 	struct net *net;
 	const struct config *config;
+	struct export_tree *exports;
 	uint64_t started_ns;			    /* wall clock */
 	uint8_t write_verifier[NFS4_VERIFIER_SIZE]; /* new at each start: unstable writes are to be repeated */
 	uint8_t volume_tag[8];			    /* in handles and stateids: of the volume's UUID */
