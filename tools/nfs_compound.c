@@ -92,10 +92,10 @@ static int compound_grow_ops(struct nfs_compound *c)
 	struct nfs_resop4 *results;
 	uint32_t *ops;
 
-	if (c->nr_ops + 1 < c->nr_room)
-		return 0;
 	if (c->nr_ops >= NFS_COMPOUND_OPS_MAX)
 		return -EMSGSIZE;
+	if (c->nr_ops + 1 < c->nr_room)
+		return 0;
 	ops = realloc(c->ops, room * sizeof(*ops));
 	if (!ops)
 		return -ENOMEM;
@@ -256,8 +256,10 @@ FIBER_FN int nfs_compound_again(struct nfs_compound *c, struct nfs_conn *conn)
 
 FIBER_FN int nfs_compound_start(struct nfs_compound *c, struct nfs_conn *conn, const SEQUENCE4args *sequence)
 {
-	int err = c->err ? c->err : compound_grow_ops(c);
+	int err = c->err;
 
+	if (!err && !c->nr_room)
+		err = compound_grow_ops(c);
 	if (err)
 		return err;
 	if (!c->sets_xid)

@@ -289,21 +289,17 @@ static FIBER_FN void reader_fiber(void *arg)
 	conn_leave(conn);
 }
 
-static FIBER_FN int conn_connect(struct nfs_conn *conn)
+/* With a socket, which is closed if this fails. */
+static int conn_begin(struct nfs_conn *conn, struct sock *sock)
 {
-	struct sock *sock;
-	int err = net_connect(conn->net, &conn->addr, &sock);
+	int err = fiber_spawn(conn->net->reactor, "nfs reader", reader_fiber, conn, NULL);
 
-	if (err)
-		return err;
-	conn->sock = sock;
-	conn->down_err = 0;
-	err = fiber_spawn(conn->net->reactor, "nfs reader", reader_fiber, conn, NULL);
 	if (err) {
-		conn->sock = NULL;
 		sock_close(sock);
 		return err;
 	}
+	conn->sock = sock;
+	conn->down_err = 0;
 	conn->has_reader = true;
 	conn->nr_inside++;
 	conn->generation++;
@@ -311,16 +307,21 @@ static FIBER_FN int conn_connect(struct nfs_conn *conn)
 	return 0;
 }
 
-FIBER_FN int nfs_conn_open(struct net *net, const struct sock_addr *addr, const struct nfs_conn_options *opt,
-			   struct nfs_conn **ret_conn)
+static FIBER_FN int conn_connect(struct nfs_conn *conn)
+{
+	struct sock *sock;
+	int err = conn->addr.len ? net_connect(conn->net, &conn->addr, &sock) : -ENOTCONN;
+
+	return err ? err : conn_begin(conn, sock);
+}
+
+static struct nfs_conn *conn_new(struct net *net, const struct nfs_conn_options *opt)
 {
 	struct nfs_conn *conn = calloc(1, sizeof(*conn));
-	int err;
 
 	if (!conn)
-		return -ENOMEM;
+		return NULL;
 	conn->net = net;
-	conn->addr = *addr;
 	conn->record_max = opt && opt->record_max ? opt->record_max : NFS_CONN_RECORD_MAX;
 	if (opt) {
 		conn->server = opt->server;
@@ -334,7 +335,37 @@ FIBER_FN int nfs_conn_open(struct net *net, const struct sock_addr *addr, const 
 	wait_queue_init(&conn->idle);
 	wait_queue_init(&conn->down);
 	wait_queue_init(&conn->stray_came);
+	return conn;
+}
+
+FIBER_FN int nfs_conn_open(struct net *net, const struct sock_addr *addr, const struct nfs_conn_options *opt,
+			   struct nfs_conn **ret_conn)
+{
+	struct nfs_conn *conn = conn_new(net, opt);
+	int err;
+
+	if (!conn)
+		return -ENOMEM;
+	conn->addr = *addr;
 	err = conn_connect(conn);
+	if (err) {
+		free(conn);
+		return err;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+int nfs_conn_adopt(struct net *net, struct sock *sock, const struct nfs_conn_options *opt, struct nfs_conn **ret_conn)
+{
+	struct nfs_conn *conn = conn_new(net, opt);
+	int err;
+
+	if (!conn) {
+		sock_close(sock);
+		return -ENOMEM;
+	}
+	err = conn_begin(conn, sock);
 	if (err) {
 		free(conn);
 		return err;
@@ -385,9 +416,11 @@ static FIBER_FN int conn_push(struct nfs_conn *conn, const struct iovec *iov, un
 	if (!nfs_conn_is_up(conn))
 		return conn->is_closing ? -ESHUTDOWN : -ENOTCONN;
 	err = sock_send(conn->sock, iov, nr_iov);
-	if (err)
-		conn_break(conn, err);
-	return err;
+	if (!err)
+		return 0;
+	/* If it was broken under our hands, that is the reason. */
+	conn_break(conn, err);
+	return conn->down_err;
 }
 
 static FIBER_FN int conn_send_locked(struct nfs_conn *conn, const struct iovec *iov, unsigned int nr_iov)

@@ -59,6 +59,9 @@ struct nfs_conn_options {
 /* Connect.  @opt NULL: all defaults.  Errors of net_connect(); -ENOMEM, -EAGAIN. */
 FIBER_FN int nfs_conn_open(struct net *net, const struct sock_addr *addr, const struct nfs_conn_options *opt,
 			   struct nfs_conn **ret_conn) MUST_CHECK;
+/* The same with a connection that was accepted, now this one's: it cannot be made again.  -ENOMEM, -EAGAIN. */
+int nfs_conn_adopt(struct net *net, struct sock *sock, const struct nfs_conn_options *opt, struct nfs_conn **ret_conn)
+	MUST_CHECK;
 /* Ends it and waits until nobody is inside.  Calls in flight end with -ESHUTDOWN.  NULL is allowed. */
 FIBER_FN void nfs_conn_close(struct nfs_conn *conn);
 
@@ -76,7 +79,7 @@ void nfs_conn_serve(struct nfs_conn *conn, struct nfs_conn_server server);
 void nfs_conn_drop(struct nfs_conn *conn);
 /*
  * Make it again unless it stands, at the same address.  One that is not up comes back by this only.  Errors of
- * net_connect(); -ESHUTDOWN: it is being closed.
+ * net_connect(); -ESHUTDOWN: it is being closed; -ENOTCONN: it was accepted.
  */
 FIBER_FN int nfs_conn_reconnect(struct nfs_conn *conn) MUST_CHECK;
 
