@@ -217,13 +217,35 @@ void fs_stats(const struct fs *fs, struct fs_stats *ret_stats)
 	if (fs->journal) {
 		struct journal_stats js = journal_stats(fs->journal);
 
-		s.durable_seq = journal_durable_seq(fs->journal);
+		s.durable_seq = fs_durable_seq(fs);
 		s.journal_used = journal_used(fs->journal);
 		s.journal_records = js.records;
 		s.journal_bytes = js.bytes;
 		s.journal_waits = js.waits_for_room;
 	}
 	*ret_stats = s;
+}
+
+static size_t fs_change_index(uint64_t ino)
+{
+	return (ino * 0x9e3779b97f4a7c15ULL) >> (64 - FS_CHANGES_BITS);
+}
+
+void fs_note_change(struct fs *fs, uint64_t ino)
+{
+	/* What a replay finds was durable before. */
+	if (fs->journal)
+		fs->changes[fs_change_index(ino)] = journal_next_seq(fs->journal);
+}
+
+uint64_t fs_last_change(const struct fs *fs, uint64_t ino)
+{
+	return min_u64(fs->changes[fs_change_index(ino)], fs->txn_seq);
+}
+
+uint64_t fs_durable_seq(const struct fs *fs)
+{
+	return fs->journal ? journal_durable_seq(fs->journal) : fs->txn_seq;
 }
 
 bool fs_is_read_only(const struct fs *fs)

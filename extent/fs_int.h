@@ -13,10 +13,11 @@
 #include "extent/journal.h"
 #include "extent/super.h"
 
-#define TXN_UNDO_FIRST (64u << 10)
-#define TXN_THIN_MAX   16
-#define TXN_RECENT     8
-#define CKPT_DEPTH_MAX 64
+#define TXN_UNDO_FIRST	(64u << 10)
+#define TXN_THIN_MAX	16
+#define TXN_RECENT	8
+#define CKPT_DEPTH_MAX	64
+#define FS_CHANGES_BITS 12 /* 32 KiB */
 
 struct fs_root {
 	uint64_t daddr;
@@ -109,6 +110,11 @@ struct fs {
 	unsigned int nr_reading;
 	struct journal *journal; /* NULL while formatting and replaying */
 	struct txn txn;
+	/*
+	 * The last transaction that touched an item of the inodes that share an entry.  What a failed body left is a
+	 * number that nobody has yet: fs_last_change() knows.
+	 */
+	uint64_t changes[1u << FS_CHANGES_BITS];
 	struct ckpt ckpt;
 	struct fiber *grower;	 /* is adding a chunk */
 	struct wait_queue grown; /* it has, or failed */
@@ -135,6 +141,9 @@ int fs_create(struct reactor *r, struct blkdev **devs, const struct super *super
 /* Journal and checkpoint fiber are gone already.  NULL is allowed. */
 FIBER_FN void fs_destroy(struct fs *fs);
 void fs_journal_config(struct fs *fs, struct journal_config *ret_cfg);
+
+/* The transaction that is running changes an item of inode @ino. */
+void fs_note_change(struct fs *fs, uint64_t ino);
 
 /* The leaves that were found lately may have gone or got other bounds. */
 static inline void btree_forget_fingers(struct fs *fs)

@@ -224,6 +224,8 @@ static int txn_prepare(struct txn *txn, struct key key, size_t len, bool must_ex
 	if (err)
 		return err;
 	undo_push(txn, key, spot.found ? &old : NULL);
+	if (key_zone(key) == ZONE_FILE)
+		fs_note_change(txn->fs, key_obj(key));
 	*ret_spot = spot;
 	*ret_old = old;
 	return 0;
