@@ -102,9 +102,8 @@ void fs_stats(const struct fs *fs, struct fs_stats *ret_stats);
 
 /*
  * Durable before visible (I1) for readers: the transaction to wait for (txn_wait_durable()) before anything is told
- * that was read of inode @ino: attributes, entries, xattrs, maps.  Exact or a little too late, never too early; 0
- * where nothing has changed since the mount.  To be asked in the same instant as the reading: in its body, or after
- * it without a switch in between.
+ * that was read of inode @ino: attributes, entries, xattrs, maps.  Asked at the reading or any time after it.  Exact
+ * or a little too late, never too early; 0 where nothing has changed since the mount.
  */
 uint64_t fs_last_change(const struct fs *fs, uint64_t ino);
 /* Everything up to this transaction is durable: whoever needs no more need not wait. */
