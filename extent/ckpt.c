@@ -96,18 +96,21 @@ static unsigned int ckpt_take_run(struct fs *fs, struct block **run)
 	return nr;
 }
 
-FIBER_FN static int ckpt_write_run(struct fs *fs, struct block **run, unsigned int nr)
+/* After an error nothing more is written, only thawed. */
+FIBER_FN static int ckpt_write_run(struct ckpt_job *job, struct block **run, unsigned int nr)
 {
+	struct fs *fs = job->fs;
 	struct iovec iov[CKPT_RUN_MAX];
 	uint64_t daddr = run[0]->daddr;
-	int err;
+	int err = job->err;
 
 	for (unsigned int i = 0; i < nr; i++) {
 		node_seal(run[i]->data, run[i]->daddr, run[i]->epoch);
 		iov[i].iov_base = run[i]->data;
 		iov[i].iov_len = BLOCK_SIZE;
 	}
-	err = blkdev_writev(fs->devs[daddr_dev(daddr)], daddr_block(daddr) << DADDR_BLOCK_SHIFT, iov, nr);
+	if (!err)
+		err = blkdev_writev(fs->devs[daddr_dev(daddr)], daddr_block(daddr) << DADDR_BLOCK_SHIFT, iov, nr);
 	for (unsigned int i = 0; i < nr; i++)
 		block_thaw(fs, run[i]);
 	return err;
@@ -121,7 +124,7 @@ FIBER_FN static void ckpt_writer(void *arg)
 	unsigned int nr;
 
 	while ((nr = ckpt_take_run(fs, run)) > 0) {
-		int err = ckpt_write_run(fs, run, nr);
+		int err = ckpt_write_run(job, run, nr);
 
 		fs->ckpt.stats.blocks += nr;
 		if (err && !job->err)
@@ -229,11 +232,15 @@ int ckpt_write(struct fs *fs)
 	err = ckpt_freeze(&job);
 	if (err)
 		return err; /* nothing has changed: tried again later */
+	/*
+	 * Before anything is written: a chunk may lie where a file had its blocks, and until the transaction that
+	 * took them away is durable, that file may come back.
+	 */
+	if (fs->journal && job.super->txn_seq > 0)
+		job.err = journal_wait_durable(fs->journal, job.super->txn_seq);
 	err = ckpt_write_blocks(&job);
 	if (!err)
 		err = ckpt_write_bitmaps(&job);
-	if (!err && fs->journal && job.super->txn_seq > 0)
-		err = journal_wait_durable(fs->journal, job.super->txn_seq);
 	if (!err)
 		err = ckpt_flush(fs);
 	if (!err)
