@@ -437,6 +437,7 @@ int alloc_give(struct txn *txn, uint64_t daddr, uint64_t len)
 
 	if (!alloc_range_is_valid(txn, daddr, len))
 		return -EUCLEAN;
+	txn_note_freed(txn);
 	err = alloc_get_after(txn, daddr, &after);
 	if (err && err != -ENOENT)
 		return err;

@@ -14,7 +14,10 @@
  * was written.  Parts of blocks are read, changed in memory and written.
  *
  * *@ret_seq is the transaction to wait for (txn_wait_durable) before an answer leaves; *@ret_inode the inode as that
- * transaction left it.
+ * transaction left it.  For reads and seeks fs_last_change() says how far to wait.
+ *
+ * Space is taken before anything is written.  What was taken for a call that a crash interrupts stays the file's,
+ * unwritten, until it is written there, cut or deallocated; a call that fails gives it back.
  */
 
 #include "extent/inode.h"
@@ -26,7 +29,7 @@
 /*
  * Up to @len bytes from @off into @buf.  *@ret_len: bytes read, less than @len only at the end of the file;
  * *@ret_eof: the end was reached (off + *ret_len >= size).  Holes and unwritten blocks are zeros.  -EINVAL: @len >
- * DATA_IO_MAX; -EISDIR; -EIO and others of the device.
+ * DATA_IO_MAX, or neither file nor directory; -EISDIR; -EIO and others of the device.
  */
 FIBER_FN int data_read(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, void *buf, uint32_t len,
 		       uint32_t *ret_len, bool *ret_eof) MUST_CHECK;
@@ -39,9 +42,13 @@ enum data_sync {
 /*
  * Write @len > 0 bytes at @off; size, times and change attribute follow in the transaction that makes them readable.
  * *@ret_durable: the bytes are on stable storage, though only DATA_UNSTABLE was asked for.  -EFBIG: beyond
- * INODE_SIZE_MAX; -ENOSPC: nothing was written; -EINVAL: @len > DATA_IO_MAX; -EISDIR; -EIO: the range is undefined.
+ * INODE_SIZE_MAX; -ENOSPC: nothing was written; -EINVAL: @len > DATA_IO_MAX; -EISDIR; -EIO: bytes that were there
+ * before may be old or new, all others are zeros.
  * @body (may be NULL) runs at the end of that last transaction, in its body (extent/txn.h), with @arg: an error of it
- * undoes the change.
+ * undoes the transaction and is returned.  It may change the inode.
+ *
+ * Blocks that become readable are on their devices before that transaction; so @sync makes a difference only for
+ * those that are overwritten in place.
  */
 struct data_also {
 	int (*body)(struct txn *txn, const struct inode *inode, void *arg);
@@ -73,7 +80,8 @@ FIBER_FN int data_deallocate(struct fs *fs, uint64_t ino, uint64_t generation, u
 
 /*
  * The first data (or hole) at or after @off, in bytes; the end of the file counts as a hole.  Unwritten blocks are
- * holes.  *@ret_eof: what was found is the end.  -ENXIO: @off is not before the end, or no data follows.
+ * holes.  *@ret_eof: what was found is the end of the file, which for data means that none follows (RFC 7862, 15.11).
+ * -ENXIO: @off is not before the end.
  */
 FIBER_FN int data_seek(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, bool want_data,
 		       uint64_t *ret_off, bool *ret_eof) MUST_CHECK;
@@ -92,9 +100,11 @@ struct data_range {
 FIBER_FN int data_clone(struct fs *fs, const struct data_range *src, const struct data_range *dst, uint64_t len,
 			const struct data_also *also, struct inode *ret_inode, uint64_t *ret_seq) MUST_CHECK;
 
-/* Take apart an inode that has no name and no user any more (orphan_reap_step()), all of it. */
+/* Take apart an inode that has no name and no user any more, all of it.  Errors of orphan_reap_step(). */
 FIBER_FN int data_reap(struct fs *fs, uint64_t ino) MUST_CHECK;
-/* Finish the trim of an inode that a mount finds listed. */
+/* Finish the trim of an inode that a mount finds listed; 0 too where there is none to do or no such inode. */
 FIBER_FN int data_trim(struct fs *fs, uint64_t ino) MUST_CHECK;
+/* Wait until no trim is going on in the background.  Returns whether there was one. */
+FIBER_FN bool data_settle(struct fs *fs);
 
 #endif

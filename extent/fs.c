@@ -93,6 +93,7 @@ int fs_create(struct reactor *r, struct blkdev **devs, const struct super *super
 	fs->next_ino = super->next_ino;
 	fs->txn_seq = super->txn_seq;
 	wait_queue_init(&fs->grown);
+	data_state_init(&fs->data);
 	block_cache_init(&fs->cache, fs->opt.cache_bytes / BLOCK_SIZE);
 	err = chunks_init(&fs->chunks, super->volume_uuid, super->chunk_blocks, fs->nr_devs, ends);
 	if (err) {
@@ -166,6 +167,7 @@ void fs_abandon(struct fs *fs)
 {
 	if (!fs)
 		return;
+	data_trim_stop(fs);
 	ckpt_stop(fs);
 	if (fs->journal)
 		journal_close(fs->journal);
@@ -177,6 +179,7 @@ int fs_unmount(struct fs *fs)
 {
 	int err = 0;
 
+	data_trim_stop(fs);
 	if (!fs->read_only)
 		err = fs_checkpoint(fs);
 	fs_abandon(fs);

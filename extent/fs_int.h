@@ -3,12 +3,14 @@
 #define LAMINA_EXTENT_FS_INT_H
 
 /*
- * The inside of a mounted store, shared by block.c, btree.c, txn.c, ckpt.c and fs.c, and by nobody else.
+ * The inside of a mounted store, shared by block.c, btree.c, txn.c, ckpt.c, fs.c and what of data_*.c
+ * reaches the devices, and by nobody else.
  */
 
 #include "dev/reactor.h"
 #include "extent/block.h"
 #include "extent/chunk.h"
+#include "extent/data_int.h"
 #include "extent/fs.h"
 #include "extent/journal.h"
 #include "extent/super.h"
@@ -115,6 +117,8 @@ struct fs {
 	 * number that nobody has yet: fs_last_change() knows.
 	 */
 	uint64_t changes[1u << FS_CHANGES_BITS];
+	uint64_t freed_seq; /* of txn_note_freed(), in the same way */
+	struct data_state data;
 	struct ckpt ckpt;
 	struct fiber *grower;	 /* is adding a chunk */
 	struct wait_queue grown; /* it has, or failed */

@@ -199,6 +199,7 @@ int share_drop(struct txn *txn, uint64_t daddr, uint64_t len, uint64_t *ret_len,
 	err = share_find_part(txn, daddr, len, &run, &end);
 	if (err)
 		return err;
+	txn_note_freed(txn); /* what has one owner left may be written in place */
 	if (run.refs > 1) {
 		err = share_set(txn, &run, daddr, end, run.refs - 1);
 		if (err)

@@ -54,6 +54,12 @@ uint64_t txn_seq(const struct txn *txn)
 	return fs->journal ? journal_next_seq(fs->journal) : fs->txn_seq + 1;
 }
 
+void txn_note_freed(struct txn *txn)
+{
+	assert(txn->running);
+	txn->fs->freed_seq = txn_seq(txn);
+}
+
 uint64_t txn_new_ino(struct txn *txn)
 {
 	assert(txn->changing);

@@ -68,6 +68,10 @@ int txn_put(struct txn *txn, struct key key, const void *val, size_t len) MUST_C
 int txn_delete(struct txn *txn, struct key key) MUST_CHECK;
 
 struct fs *txn_fs(struct txn *txn);
+/* In this transaction blocks become free or lose an owner: nobody writes to them before it is durable
+ * (extent/data.h).
+ */
+void txn_note_freed(struct txn *txn);
 /* Wall clock of this run of the body, nanoseconds since 1970. */
 uint64_t txn_wall_ns(const struct txn *txn);
 /* The sequence number that this transaction will have when it commits. */

@@ -490,6 +490,10 @@ uint64_t txn_seq(const struct txn *txn)
 	return txn->store->seq + 1;
 }
 
+void txn_note_freed(struct txn *txn)
+{
+}
+
 uint64_t txn_new_ino(struct txn *txn)
 {
 	return txn->store->next_ino++;
