@@ -368,8 +368,7 @@ static void get_listen(struct config_parse *p, const config_setting_t *s)
 	}
 }
 
-/* @whole: nothing is missing behind what was read. */
-static int get_all(struct config_parse *p, const config_setting_t *root, bool whole)
+static int get_all(struct config_parse *p, const config_setting_t *root)
 {
 	bool exports = false;
 	int err = 0;
@@ -393,7 +392,7 @@ static int get_all(struct config_parse *p, const config_setting_t *root, bool wh
 			unknown_knob(p, s, "");
 		}
 	}
-	if (!err && !exports && whole)
+	if (!err && !exports && p->whole)
 		why_list_add(p->why, p->text->files[0], 0,
 			     "there are no exports, so nobody could mount anything; add exports = ( { path = \"/\"; "
 			     "clients = ( { hosts = [ \"192.0.2.0/24\" ]; } ); } );");
@@ -459,14 +458,13 @@ static int load(struct config_text *t, struct config **ret_config, struct why_li
 {
 	struct config_parse p = { .text = t, .why = why };
 	config_t lib;
-	bool whole;
 	int err = config_new(&p.cfg);
 
 	if (err)
 		return err;
 	config_init(&lib);
-	whole = read_text(&lib, t, why);
-	err = get_all(&p, config_root_setting(&lib), whole);
+	p.whole = read_text(&lib, t, why);
+	err = get_all(&p, config_root_setting(&lib));
 	config_destroy(&lib);
 	if (!err) {
 		fit_all(&p);

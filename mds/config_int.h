@@ -15,10 +15,14 @@ struct config_parse {
 	struct config *cfg;
 	const struct config_text *text;
 	struct why_list *why;
+	bool whole;			       /* nothing is missing behind what libconfig has read */
 	unsigned int set_at[CONFIG_KNOBS_MAX]; /* line of the text where the knob was set; 0: nowhere */
 };
 
-/* Say what is wrong at @s; a name is set in front of it if @s or what it lies in has one. */
+/*
+ * Say what is wrong at @s; a name is set in front of it if @s or what it lies in has one.  Nothing is said of a group
+ * or list that libconfig had not finished when it met a mistake.
+ */
 void config_complain(struct config_parse *p, const config_setting_t *s, const char *fmt, ...) PRINTF_FMT(3, 4);
 void config_complain_at(struct config_parse *p, unsigned int text_line, const char *fmt, ...) PRINTF_FMT(3, 4);
 

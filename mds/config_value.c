@@ -40,11 +40,25 @@ static void name_of(const config_setting_t *s, char name[NAME_TEXT_MAX])
 	snprintf(name, NAME_TEXT_MAX, "%s%s%s", group ? group : "", group ? "." : "", own ? own : "");
 }
 
+/* Whether the parser went on behind @s, so that nothing of it is missing. */
+static bool is_finished(const struct config_parse *p, const config_setting_t *s)
+{
+	if (p->whole)
+		return true;
+	for (; s->parent; s = s->parent) {
+		if (config_setting_index(s) + 1 < config_setting_length(s->parent))
+			return true;
+	}
+	return false;
+}
+
 void config_complain(struct config_parse *p, const config_setting_t *s, const char *fmt, ...)
 {
 	char text[sizeof(p->why->items[0].text)], name[NAME_TEXT_MAX];
 	va_list args;
 
+	if ((config_setting_is_aggregate(s) || config_setting_type(s) == CONFIG_TYPE_NONE) && !is_finished(p, s))
+		return;
 	name_of(s, name);
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
@@ -105,6 +119,7 @@ bool config_get_number(struct config_parse *p, const config_setting_t *s, uint64
 		       const char *unit, bool may_be_text, uint64_t *ret_value)
 {
 	const char *blank = *unit ? " " : "";
+	bool negative = false;
 	uint64_t value = 0;
 	long long n;
 
@@ -118,16 +133,15 @@ bool config_get_number(struct config_parse *p, const config_setting_t *s, uint64
 	} else if (config_setting_type(s) == CONFIG_TYPE_INT || config_setting_type(s) == CONFIG_TYPE_INT64) {
 		n = config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s)
 							      : config_setting_get_int64(s);
-		value = n < 0 ? 0 : (uint64_t)n;
-		if (n < 0)
-			min = max_u64(min, 1);
+		negative = n < 0;
+		value = negative ? 0 : (uint64_t)n;
 	} else {
 		config_complain(p, s, "is %s; write a whole number%s%s from %" PRIu64 " to %" PRIu64 "%s",
 				config_type_word(s), *unit ? " of " : "", unit, min, max,
 				may_be_text ? ", or a text as \"64M\"" : "");
 		return false;
 	}
-	if (value < min || value > max) {
+	if (negative || value < min || value > max) {
 		config_complain(p, s, "out of range; it may be from %" PRIu64 " to %" PRIu64 "%s%s", min, max, blank,
 				unit);
 		return false;
