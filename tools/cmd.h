@@ -27,5 +27,6 @@ int cmd_demo(int argc, char **argv);
 
 int cmd_dump(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 
 #endif
