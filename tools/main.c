@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dev/base.h"
+#include "mds/nearest.h"
 #include "tools/cmd.h"
 
 static const struct cmd commands[] = {
@@ -20,9 +21,6 @@ static const struct cmd commands[] = {
 	{ "demo", "kill the store at work, and find everything again", cmd_demo },
 	{ NULL, NULL, NULL },
 };
-
-#define NAME_MAX_LEN  32
-#define NEAREST_EDITS 3
 
 static void print_help(FILE *out)
 {
@@ -46,59 +44,14 @@ static const struct cmd *find_command(const char *name)
 	return NULL;
 }
 
-static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
-{
-	unsigned int m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Letters to insert, delete or replace until @a is @b; a name that is too long counts as far away. */
-static unsigned int edit_distance(const char *a, const char *b)
-{
-	size_t len_a = strlen(a), len_b = strlen(b);
-	unsigned int row[NAME_MAX_LEN + 1];
-
-	if (len_a > NAME_MAX_LEN || len_b > NAME_MAX_LEN)
-		return NAME_MAX_LEN;
-	for (size_t j = 0; j <= len_b; j++)
-		row[j] = (unsigned int)j;
-	for (size_t i = 1; i <= len_a; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = (unsigned int)i;
-		for (size_t j = 1; j <= len_b; j++) {
-			unsigned int above = row[j];
-
-			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[len_b];
-}
-
-static const struct cmd *find_nearest(const char *name)
-{
-	const struct cmd *nearest = NULL;
-	unsigned int best = NEAREST_EDITS + 1;
-
-	for (const struct cmd *c = commands; c->name; c++) {
-		unsigned int d = edit_distance(name, c->name);
-
-		if (d < best) {
-			best = d;
-			nearest = c;
-		}
-	}
-	return nearest;
-}
-
 static int complain_unknown(const char *name)
 {
-	const struct cmd *nearest = find_nearest(name);
+	struct nearest near = nearest_to(name);
 
-	if (nearest)
-		fprintf(stderr, "lamina: there is no command '%s'; did you mean '%s'?\n", name, nearest->name);
+	for (const struct cmd *c = commands; c->name; c++)
+		nearest_try(&near, c->name);
+	if (near.best)
+		fprintf(stderr, "lamina: there is no command '%s'; did you mean '%s'?\n", name, near.best);
 	else
 		fprintf(stderr, "lamina: there is no command '%s'; `lamina --help` lists them\n", name);
 	return CMD_USAGE;
