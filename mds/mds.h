@@ -18,6 +18,7 @@ struct client;
 struct conn;
 struct file;
 struct net;
+struct open;
 struct session;
 struct state;
 
@@ -46,16 +47,25 @@ struct mds {
 	struct list clients_by_lease; /* struct client.by_lease, the longest silent first */
 	unsigned int nr_clients, nr_sessions;
 	uint64_t reply_cache_bytes; /* promised to slots */
-	/* state.c, open.c, lock.c */
+	/* state.c, file.c, open.c, lock.c, lock_wait.c */
 	struct state *states; /* by number (uthash) */
 	struct file *files;   /* with opens, by inode number (uthash) */
+	struct open *opens;   /* by inode, client and owner (uthash) */
 	uint64_t nr_opens, nr_locks;
+	uint64_t next_lock;	/* number of the next range's item */
+	uint64_t memory_states; /* numbers given to states that are in memory only */
+	struct list lock_waits; /* struct lock_wait.by_mds, the oldest first */
+	unsigned int nr_lock_waits;
 	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */
 	bool in_grace;
 	uint64_t grace_end_ns; /* reactor time */
 	/* reaper.c: inodes without a name whose last user is gone */
 	struct list reap_queue;
 	struct wait_queue reap_work;
+	unsigned int nr_reap; /* in the queue */
+	uint64_t reaping;     /* inode that is being taken apart, 0: none */
+	bool reap_scan;	      /* look through all orphans: the queue did not hold them all */
+	bool reap_stop, reap_runs;
 	/* server.c */
 	struct list conns;
 	unsigned int nr_conns;

@@ -24,6 +24,33 @@ enum record_type {
 	RECORD_LAYOUT = 8, /* reserved */
 };
 
+struct record_open {
+	struct le64 ino;
+	struct le64 generation;
+	struct le32 seqid;
+	struct le32 revoked; /* nfsstat4 that every use gets; 0: none */
+	uint8_t access;	     /* OPEN4_SHARE_ACCESS_... */
+	uint8_t deny;
+	struct le16 combos; /* struct open_share */
+	uint8_t exclusive;  /* 1: made the file with verifier */
+	uint8_t zero[7];
+	uint8_t verifier[NFS4_VERIFIER_SIZE];
+};
+
+struct record_locks {
+	struct le64 open; /* state number */
+	struct le32 seqid;
+	struct le32 revoked;
+};
+
+struct record_lock {
+	struct le64 holder; /* state number of RECORD_LOCKS */
+	struct le64 first;
+	struct le64 last; /* the last byte, not the one behind */
+	uint8_t write;
+	uint8_t zero[7];
+};
+
 static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)
 {
 	return key_make(ZONE_STATE, client, (uint8_t)type, off);
