@@ -175,7 +175,8 @@ static void check_hosts(struct config_parse *p, const config_setting_t *s, const
 				}
 			}
 			for (unsigned int k = 0; k < h && !above; k++) {
-				if (memcmp(&e->rules[i].hosts[k], host, sizeof(*host)) == 0)
+				if (export_host_covers(&e->rules[i].hosts[k], host) &&
+				    export_host_covers(host, &e->rules[i].hosts[k]))
 					above = host;
 			}
 			if (!above)
@@ -376,7 +377,7 @@ int config_get_exports(struct config_parse *p, const config_setting_t *s)
 		for (unsigned int j = 0; j < i && check_pair(p, s, &cfg->exports[j], &cfg->exports[i]); j++)
 			;
 	}
-	if (!err && before == p->why->nr + p->why->more)
+	if (!err && p->whole && before == p->why->nr + p->why->more)
 		err = check_tree(p, s);
 	return err;
 }

@@ -46,7 +46,7 @@ static int prefix_parse(const char *text, unsigned int max, uint8_t *ret_bits)
 
 int export_host_parse(const char *text, struct export_host *ret_host)
 {
-	static const uint8_t zeros[16];
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char addr[INET6_ADDRSTRLEN + 1];
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
@@ -68,13 +68,12 @@ int export_host_parse(const char *text, struct export_host *ret_host)
 	host.bits = (uint8_t)bits_of(host.family);
 	if (slash && prefix_parse(slash + 1, bits_of(host.family), &host.bits))
 		return -EINVAL;
-	if (host.family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)host.addr))
+	if (host.family == AF_INET6 && memcmp(host.addr, mapped, sizeof(mapped)) == 0)
 		return -EAFNOSUPPORT;
 	for (unsigned int bit = host.bits; bit < bits_of(host.family); bit++) {
 		if (host.addr[bit / 8] & (0x80 >> bit % 8))
 			return -ERANGE;
 	}
-	assert(memcmp(host.addr + bits_of(host.family) / 8, zeros, 16 - bits_of(host.family) / 8) == 0);
 	*ret_host = host;
 	return 0;
 }
