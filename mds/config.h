@@ -71,7 +71,8 @@ struct config {
  * open(2) and read(2), said in @why too.
  */
 int config_load(const char *path, struct config **ret_config, struct why_list *why) MUST_CHECK;
-/* The same from memory; @name stands for the file in messages, @dir is where its includes are (NULL: refused). */
+/* The same from memory; @name stands for the file in messages, @dir, with a / at its end, is where its includes are
+ * (NULL: refused). */
 int config_load_text(const char *text, size_t len, const char *name, const char *dir, struct config **ret_config,
 		     struct why_list *why) MUST_CHECK;
 /*

@@ -36,7 +36,7 @@ struct config_text {
  * the text holds what could be read.
  */
 int config_text_read(struct config_text *t, const char *path, struct why_list *why) MUST_CHECK;
-/* The same of memory; @dir NULL: includes are refused. */
+/* The same of memory; @dir ends in a /, or is NULL: includes are refused. */
 int config_text_take(struct config_text *t, const char *text, size_t len, const char *name, const char *dir,
 		     struct why_list *why) MUST_CHECK;
 void config_text_free(struct config_text *t);
