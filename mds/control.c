@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket.  Promises: whoever connects and stays silent, sends too much or does not read is cut off and
+ * disturbs nobody; connections beyond the limit wait in the kernel; when control_stop() returns nothing of it runs.
+ */
+#include "mds/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/fiber.h"
+#include "dev/fiber_sync.h"
+#include "dev/log.h"
+#include "dev/sock.h"
+#include "mds/control_int.h"
+#include "mds/mds.h"
+
+#define JSON_DEPTH_MAX 4
+#define AGAIN_NS       (100 * UINT64_C(1000000)) /* when the system has no files or memory for a connection */
+
+struct control {
+	struct control_options opt;
+	struct reactor *reactor;
+	struct listener *listener;
+	struct fiber *acceptor;
+	struct list conns;
+	unsigned int nr_conns;
+	bool stopping;
+	struct wait_queue changed; /* nr_conns has gone down */
+};
+
+struct control_conn {
+	struct control *control;
+	struct list link;
+	struct sock *sock;
+	struct reactor_timer timer;
+	char in[CONTROL_REQUEST_MAX + 1];
+	struct control_out out;
+};
+
+/* ---- requests ---- */
+
+static FIBER_FN void answer_status(struct control_conn *conn)
+{
+	struct json_object *o = control_status(&conn->control->opt);
+
+	control_out_json(&conn->out, o);
+	json_object_put(o);
+}
+
+static FIBER_FN void answer(struct control_conn *conn, const char *command)
+{
+	if (strcmp(command, "status") == 0)
+		answer_status(conn);
+	else if (strcmp(command, "clients") == 0)
+		control_clients(&conn->control->opt, &conn->out);
+	else
+		control_out_error(&conn->out, "there is no such request");
+}
+
+/* @line has an object in it. */
+static FIBER_FN void answer_object(struct control_conn *conn, const char *line)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+	struct json_object *o = tokener ? json_tokener_parse_ex(tokener, line, (int)strlen(line)) : NULL;
+	struct json_object *command = NULL;
+
+	if (!o || !json_object_object_get_ex(o, "command", &command) ||
+	    !json_object_is_type(command, json_type_string))
+		control_out_error(&conn->out, "the request is not an object with a \"command\"");
+	else
+		answer(conn, json_object_get_string(command));
+	json_object_put(o);
+	if (tokener)
+		json_tokener_free(tokener);
+}
+
+/* Read one line, without its end.  False: there is none. */
+static FIBER_FN bool read_line(struct control_conn *conn)
+{
+	size_t len = 0;
+
+	while (len < CONTROL_REQUEST_MAX) {
+		ssize_t n = sock_recv(conn->sock, conn->in + len, CONTROL_REQUEST_MAX - len);
+		char *end;
+
+		if (n <= 0)
+			return false;
+		end = memchr(conn->in + len, '\n', (size_t)n);
+		len += (size_t)n;
+		if (end) {
+			*end = '\0';
+			return true;
+		}
+	}
+	control_out_error(&conn->out, "the request is too long");
+	return false;
+}
+
+/* ---- connections ---- */
+
+static void conn_late(struct reactor_timer *t)
+{
+	struct control_conn *conn = t->owner;
+
+	sock_shutdown(conn->sock);
+}
+
+static FIBER_FN void conn_serve(void *arg)
+{
+	struct control_conn *conn = arg;
+	struct control *control = conn->control;
+
+	if (read_line(conn)) {
+		if (conn->in[0] == '{')
+			answer_object(conn, conn->in);
+		else
+			answer(conn, conn->in);
+	}
+	if (conn->out.len > 0)
+		control_out_text(&conn->out, "\n");
+	control_out_flush(&conn->out);
+	reactor_timer_cancel(control->reactor, &conn->timer);
+	list_del(&conn->link);
+	sock_close(conn->sock);
+	free(conn);
+	control->nr_conns--;
+	wait_queue_wake_all(&control->changed);
+}
+
+/* Serve @sock, which is consumed. */
+static void conn_start(struct control *control, struct sock *sock)
+{
+	struct control_conn *conn = calloc(1, sizeof(*conn));
+	int err = conn ? 0 : -ENOMEM;
+
+	if (!err) {
+		conn->control = control;
+		conn->sock = sock;
+		conn->out.sock = sock;
+		conn->timer = (struct reactor_timer){ .fire = conn_late, .owner = conn };
+		err = fiber_spawn(control->reactor, "control connection", conn_serve, conn, NULL);
+	}
+	if (err) {
+		log_warn("a connection to the control socket can't be served: %s", strerror(-err));
+		free(conn);
+		sock_close(sock);
+		return;
+	}
+	list_add_tail(&conn->link, &control->conns);
+	control->nr_conns++;
+	reactor_timer_arm(control->reactor, &conn->timer,
+			  reactor_now_ns(control->reactor) + CONTROL_SECONDS * UINT64_C(1000000000));
+}
+
+static FIBER_FN void control_accept(void *arg)
+{
+	struct control *control = arg;
+	struct sock *sock = NULL;
+
+	while (!control->stopping) {
+		int err;
+
+		if (control->nr_conns >= CONTROL_CONNS_MAX) {
+			wait_queue_wait(&control->changed);
+			continue;
+		}
+		err = listener_accept(control->listener, &sock);
+		if (err == -ESHUTDOWN)
+			break;
+		if (err)
+			fiber_sleep_ns(AGAIN_NS);
+		else
+			conn_start(control, sock);
+	}
+}
+
+/* ---- start and stop ---- */
+
+static int control_listen(struct control *control)
+{
+	struct sock_addr addr;
+	int err = sock_addr_parse(control->opt.path, &addr);
+
+	return err ? err : net_listen(control->opt.mds->net, &addr, &control->listener);
+}
+
+int control_start(const struct control_options *opt, struct control **ret_control)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	int err;
+
+	if (!control)
+		return -ENOMEM;
+	control->opt = *opt;
+	control->reactor = opt->mds->reactor;
+	list_init(&control->conns);
+	wait_queue_init(&control->changed);
+	err = control_listen(control);
+	if (!err)
+		err = fiber_spawn(control->reactor, "control socket", control_accept, control, &control->acceptor);
+	if (err) {
+		listener_close(control->listener);
+		free(control);
+		return err;
+	}
+	*ret_control = control;
+	return 0;
+}
+
+FIBER_FN void control_stop(struct control *control)
+{
+	if (!control)
+		return;
+	control->stopping = true;
+	listener_shutdown(control->listener);
+	wait_queue_wake_all(&control->changed);
+	fiber_join(control->acceptor);
+	list_for_each (pos, &control->conns)
+		sock_shutdown(list_entry(pos, struct control_conn, link)->sock);
+	while (control->nr_conns > 0)
+		wait_queue_wait(&control->changed);
+	listener_close(control->listener);
+	free(control);
+}

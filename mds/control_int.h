@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_CONTROL_INT_H
+#define LAMINA_MDS_CONTROL_INT_H
+
+/* What the files of the control socket share. */
+
+#include <json-c/json.h>
+
+#include "mds/control.h"
+
+struct sock;
+
+#define CONTROL_OUT_BYTES (64u << 10)
+
+/* An answer on its way: gathered, and sent in pieces. */
+struct control_out {
+	struct sock *sock;
+	int err; /* the first: nothing more is sent */
+	size_t len;
+	char buf[CONTROL_OUT_BYTES];
+};
+
+FIBER_FN void control_out_text(struct control_out *out, const char *text);
+FIBER_FN void control_out_json(struct control_out *out, struct json_object *o);
+FIBER_FN void control_out_flush(struct control_out *out);
+/* {"error": "..."} */
+FIBER_FN void control_out_error(struct control_out *out, const char *text);
+
+/* Members, for short; memory that json-c does not get is an abort of its own. */
+void control_add_u64(struct json_object *o, const char *name, uint64_t value);
+void control_add_double(struct json_object *o, const char *name, double value);
+void control_add_bool(struct json_object *o, const char *name, bool value);
+/* NULL: null.  Bytes that are not UTF-8 become '?'. */
+void control_add_text(struct json_object *o, const char *name, const char *value);
+/* A new object as member @name. */
+struct json_object *control_add_object(struct json_object *o, const char *name);
+struct json_object *control_add_array(struct json_object *o, const char *name);
+
+/* The answers. */
+struct json_object *control_status(const struct control_options *opt);
+FIBER_FN void control_clients(const struct control_options *opt, struct control_out *out);
+
+#endif

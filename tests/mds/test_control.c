@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket on a simulated network: what it answers, to how many, and how long it waits.  The server behind
+ * it is its memory only, filled in by hand.
+ */
+#include "mds/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <json-c/json.h>
+
+#include "dev/fiber.h"
+#include "mds/client.h"
+#include "mds/conn.h"
+#include "mds/session.h"
+#include "tests/lib/check.h"
+#include "tests/lib/store.h"
+#include "tests/sim/sim_net.h"
+
+#define CONTROL	   "/run/control"
+#define SECOND	   UINT64_C(1000000000)
+#define NR_CLIENTS 100
+#define ANSWER_MAX (1u << 20)
+
+struct world {
+	struct store store;
+	struct sim_net *n;
+	struct net *net;
+	struct config *config;
+	struct mds mds;
+	struct control *control;
+	struct client clients[NR_CLIENTS];
+	struct session session;
+	struct slot slots[4];
+	struct conn conn;
+	struct conn_bind bind;
+	char answer[ANSWER_MAX];
+};
+
+static void fill_clients(struct world *w)
+{
+	for (unsigned int i = 0; i < NR_CLIENTS; i++) {
+		struct client *c = &w->clients[i];
+
+		c->id = 1000 - i;
+		c->owner_len = 12;
+		memcpy(c->owner, "Linux\0NFS\xff\"4x", 12);
+		snprintf(c->impl, sizeof(c->impl), i ? "torture" : "Linux 6.12.1-x #1 SMP x86_64");
+		snprintf(c->peer, sizeof(c->peer), "192.0.2.%u:700", i);
+		list_init(&c->sessions);
+		HASH_ADD(hh, w->mds.clients, id, sizeof(c->id), c);
+	}
+	w->mds.nr_clients = NR_CLIENTS;
+	w->conn.number = 77;
+	w->bind = (struct conn_bind){ .conn = &w->conn, .session = &w->session, .fore = true, .back = true };
+	w->slots[1].state = SLOT_CACHED;
+	w->session = (struct session){ .client = &w->clients[0],
+				       .flags = CREATE_SESSION4_FLAG_CONN_BACK_CHAN,
+				       .nr_slots = 4,
+				       .slots = w->slots };
+	memset(w->session.id, 0xa5, sizeof(w->session.id));
+	list_init(&w->session.conns);
+	list_add_tail(&w->bind.by_session, &w->session.conns);
+	list_add_tail(&w->session.by_client, &w->clients[0].sessions);
+}
+
+static FIBER_FN void world_start(struct world *w)
+{
+	struct control_options options = { .mds = &w->mds, .path = CONTROL, .devs = w->store.devs, .nr_devs = 1 };
+
+	store_format(&w->store);
+	CHECK_EQ(store_mount(&w->store), 0);
+	w->mds = (struct mds){ .reactor = w->store.r, .fs = w->store.fs, .net = w->net, .config = w->config };
+	fiber_sem_init(&w->mds.requests, w->config->limits.requests);
+	fill_clients(w);
+	CHECK_EQ(control_start(&options, &w->control), 0);
+}
+
+static FIBER_FN void world_stop(struct world *w)
+{
+	control_stop(w->control);
+	HASH_CLEAR(hh, w->mds.clients);
+	store_unmount(&w->store);
+}
+
+static void world_run(void (*fn)(struct store *s, void *arg))
+{
+	const struct store_config cfg = { .seed = store_seed(1) };
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->config = config_default();
+	assert_non_null(w->config);
+	store_init(&w->store, &cfg);
+	w->n = sim_net_new(w->store.r, cfg.seed, NULL);
+	w->net = sim_net_host(w->n, "192.0.2.1");
+	store_run(&w->store, fn, w);
+	sim_net_free(w->n);
+	store_release(&w->store);
+	config_free(w->config);
+	free(w);
+}
+
+static FIBER_FN struct sock *dial(struct world *w)
+{
+	struct sock_addr addr;
+	struct sock *s = NULL;
+
+	CHECK_EQ(sock_addr_parse(CONTROL, &addr), 0);
+	CHECK_EQ(net_connect(w->net, &addr, &s), 0);
+	return s;
+}
+
+static FIBER_FN int say(struct sock *s, const char *text)
+{
+	const struct iovec iov = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
+
+	return sock_send(s, &iov, 1);
+}
+
+/* All that comes until the end, into w->answer. */
+static FIBER_FN void hear(struct world *w, struct sock *s)
+{
+	size_t len = 0;
+
+	for (;;) {
+		ssize_t n = sock_recv(s, w->answer + len, sizeof(w->answer) - 1 - len);
+
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	w->answer[len] = '\0';
+}
+
+static FIBER_FN struct json_object *ask(struct world *w, const char *request)
+{
+	struct sock *s = dial(w);
+	struct json_object *o;
+
+	CHECK_EQ(say(s, request), 0);
+	hear(w, s);
+	sock_close(s);
+	CHECK(strlen(w->answer) > 0 && w->answer[strlen(w->answer) - 1] == '\n');
+	o = json_tokener_parse(w->answer);
+	CHECK(o != NULL);
+	return o;
+}
+
+static struct json_object *member(struct json_object *o, const char *name)
+{
+	struct json_object *m = NULL;
+
+	CHECK(json_object_object_get_ex(o, name, &m));
+	return m;
+}
+
+static uint64_t number(struct json_object *o, const char *name)
+{
+	return json_object_get_uint64(member(o, name));
+}
+
+static FIBER_FN void status_body(struct store *s, void *arg)
+{
+	struct world *w = arg;
+	struct json_object *o, *ops;
+
+	world_start(w);
+	w->mds.nr_opens = 42;
+	w->mds.counts.ops[OP_GETATTR] = 7;
+	fiber_sem_take(&w->mds.requests, 3);
+	o = ask(w, "status\n");
+	CHECK_EQ(number(member(o, "opens"), "now"), 42);
+	CHECK_EQ(number(member(o, "opens"), "limit"), w->config->limits.opens);
+	CHECK_EQ(number(member(o, "clients"), "now"), NR_CLIENTS);
+	CHECK_EQ(number(member(o, "requests"), "now"), 3);
+	ops = member(o, "operations");
+	CHECK_EQ(json_object_object_length(ops), 1);
+	CHECK_EQ(number(member(ops, "GETATTR"), "count"), 7);
+	CHECK_EQ(number(member(o, "volume"), "inodes"), 1);
+	CHECK(number(member(o, "volume"), "size_bytes") > number(member(o, "volume"), "free_bytes"));
+	CHECK(member(member(o, "volume"), "error") == NULL);
+	CHECK_EQ(json_object_array_length(member(member(o, "volume"), "devices")), 1);
+	json_object_put(o);
+	world_stop(w);
+}
+
+static FIBER_FN void clients_body(struct store *s, void *arg)
+{
+	struct world *w = arg;
+	struct json_object *o, *list, *last, *session;
+
+	world_start(w);
+	o = ask(w, "{\"command\": \"clients\"}\n");
+	list = member(o, "clients");
+	CHECK_EQ(json_object_array_length(list), NR_CLIENTS);
+	/* In the order of their ids: the one that was made first has the highest. */
+	last = json_object_array_get_idx(list, NR_CLIENTS - 1);
+	CHECK(strcmp(json_object_get_string(member(last, "id")), "00000000000003e8") == 0);
+	CHECK(strcmp(json_object_get_string(member(last, "owner")), "Linux?NFS?\"4") == 0);
+	CHECK(strcmp(json_object_get_string(member(last, "kernel")), "6.12.1-x") == 0);
+	CHECK(strcmp(json_object_get_string(member(last, "address")), "192.0.2.0:700") == 0);
+	CHECK_EQ(number(last, "connections"), 1);
+	CHECK_EQ(json_object_array_length(member(last, "sessions")), 1);
+	session = json_object_array_get_idx(member(last, "sessions"), 0);
+	CHECK(strcmp(json_object_get_string(member(session, "backchannel")), "up") == 0);
+	CHECK_EQ(number(session, "slots"), 4);
+	CHECK_EQ(number(session, "slots_used"), 1);
+	CHECK_EQ(json_object_get_uint64(json_object_array_get_idx(member(session, "connections"), 0)), 77);
+	CHECK(member(json_object_array_get_idx(list, 0), "kernel") == NULL);
+	json_object_put(o);
+	w->conn.closed = true;
+	o = ask(w, "clients\n");
+	last = json_object_array_get_idx(member(o, "clients"), NR_CLIENTS - 1);
+	session = json_object_array_get_idx(member(last, "sessions"), 0);
+	CHECK(strcmp(json_object_get_string(member(session, "backchannel")), "down") == 0);
+	json_object_put(o);
+	world_stop(w);
+}
+
+static FIBER_FN void nonsense_body(struct store *s, void *arg)
+{
+	static const char *const requests[] = { "\n",
+						"stat\n",
+						"{\n",
+						"{}\n",
+						"{\"command\": 3}\n",
+						"{\"command\": \"quit\"}\n",
+						"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}\n",
+						"[\"status\"]\n" };
+	struct world *w = arg;
+	char big[CONTROL_REQUEST_MAX + 1];
+	struct json_object *o;
+
+	world_start(w);
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		o = ask(w, requests[i]);
+		CHECK(json_object_is_type(member(o, "error"), json_type_string));
+		json_object_put(o);
+	}
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	o = ask(w, big);
+	CHECK(json_object_is_type(member(o, "error"), json_type_string));
+	json_object_put(o);
+	world_stop(w);
+}
+
+/* Silent ones take all places; who comes after them is served when their time is over. */
+static FIBER_FN void silent_body(struct store *s, void *arg)
+{
+	struct sock *silent[CONTROL_CONNS_MAX];
+	struct world *w = arg;
+	struct json_object *o;
+	uint64_t begin, took;
+
+	world_start(w);
+	begin = reactor_now_ns(s->r);
+	for (unsigned int i = 0; i < CONTROL_CONNS_MAX; i++) {
+		silent[i] = dial(w);
+		CHECK_EQ(say(silent[i], "stat"), 0);
+	}
+	o = ask(w, "status\n");
+	took = reactor_now_ns(s->r) - begin;
+	CHECK(took >= (CONTROL_SECONDS - 1) * SECOND && took < (CONTROL_SECONDS + 5) * SECOND);
+	json_object_put(o);
+	for (unsigned int i = 0; i < CONTROL_CONNS_MAX; i++) {
+		hear(w, silent[i]);
+		CHECK_EQ(strlen(w->answer), 0);
+		sock_close(silent[i]);
+	}
+	world_stop(w);
+}
+
+/* The end does not wait for those who are silent, nor for one who does not read. */
+static FIBER_FN void stop_body(struct store *s, void *arg)
+{
+	struct world *w = arg;
+	struct sock *silent, *deaf;
+	uint64_t begin;
+
+	world_start(w);
+	silent = dial(w);
+	deaf = dial(w);
+	CHECK_EQ(say(deaf, "clients\n"), 0);
+	fiber_sleep_ns(SECOND);
+	begin = reactor_now_ns(s->r);
+	world_stop(w);
+	CHECK(reactor_now_ns(s->r) - begin < SECOND);
+	sock_close(silent);
+	sock_close(deaf);
+}
+
+static void test_status(void **state)
+{
+	world_run(status_body);
+}
+
+static void test_clients(void **state)
+{
+	world_run(clients_body);
+}
+
+static void test_nonsense(void **state)
+{
+	world_run(nonsense_body);
+}
+
+static void test_silent(void **state)
+{
+	world_run(silent_body);
+}
+
+static void test_stop(void **state)
+{
+	world_run(stop_body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status), cmocka_unit_test(test_clients), cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_silent), cmocka_unit_test(test_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
