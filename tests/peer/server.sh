@@ -31,6 +31,7 @@ server_packages() {
 # What there must be before the first start: the volume, the configuration, and in $server_dir/command the command.
 server_prepare() {
 	mkdir -p "$server_dir"
+	echo "$server_port" >"$server_dir/port"
 	case $server_kind in
 	lamina) server_prepare_lamina ;;
 	ganesha) server_prepare_ganesha ;;
@@ -42,7 +43,7 @@ server_prepare_lamina() {
 	local lamina=${LAMINA:-$server_root/build/release/lamina}
 	[ -x "$lamina" ] || { echo "no $lamina: build it first (tools/quickstart)" >&2; return 1; }
 	truncate -s "${server_size:-8G}" "$server_dir/volume"
-	"$lamina" format --yes "$server_dir/volume" || return 1
+	"$lamina" format -q -f "$server_dir/volume" || return 1
 	cat >"$server_dir/lamina.conf" <<-END
 		devices = [ "$server_dir/volume" ];
 		listen = [ "*:$server_port" ];
