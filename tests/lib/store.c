@@ -37,6 +37,8 @@ void store_init(struct store *s, const struct store_config *cfg)
 	s->r = sim_reactor_new(s->cfg.seed);
 	for (unsigned int i = 0; i < s->cfg.nr_disks; i++) {
 		struct sim_disk_config dc = { .size = s->cfg.disk_size,
+					      .logical_sector = s->cfg.logical_sector,
+					      .no_fua = s->cfg.no_fua,
 					      .seed = s->cfg.seed + 1000 + i,
 					      .rates = s->cfg.rates };
 
