@@ -63,8 +63,13 @@ static void callback_drop_oldest(struct nfs_callback *cb)
 
 void nfs_callback_clear(struct nfs_callback *cb)
 {
-	while (!list_is_empty(&cb->events))
-		callback_drop_oldest(cb);
+	struct list events;
+
+	list_init(&events);
+	list_splice_tail(&cb->events, &events);
+	cb->nr_events = 0;
+	list_for_each_safe (pos, &events)
+		nfs_callback_done(list_entry(pos, struct nfs_callback_event, link));
 }
 
 void nfs_callback_release(struct nfs_callback *cb)

@@ -346,9 +346,9 @@ static int compound_decode_results(struct nfs_compound *c, struct wire_dec *dec)
 		return err;
 	if (wire_dec_left(dec) && c->checks)
 		return -EBADMSG;
-	c->nr_results = in.nr;
 	if (c->checks && !compound_fits(c, &in))
-		err = -EPROTO;
+		return -EPROTO;
+	c->nr_results = in.nr;
 	/* The caller counts its own operations. */
 	if (c->sequence_is_ours && in.nr > 0 && c->results[0].resop == OP_SEQUENCE) {
 		c->has_sequence = true;
@@ -356,7 +356,7 @@ static int compound_decode_results(struct nfs_compound *c, struct wire_dec *dec)
 		memmove(c->results, c->results + 1, (in.nr - 1) * sizeof(c->results[0]));
 		c->nr_results--;
 	}
-	return err;
+	return 0;
 }
 
 FIBER_FN int nfs_compound_wait(struct nfs_compound *c, uint64_t deadline_ns)

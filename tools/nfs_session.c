@@ -167,7 +167,7 @@ static FIBER_FN int session_push(struct nfs_session *session, struct nfs_compoun
 /* The server's word on the slot, from a SEQUENCE that it has answered. */
 static int session_take(struct nfs_session *session, uint32_t slot, const SEQUENCE4resok *ok)
 {
-	if (memcmp(ok->sr_sessionid, session->sessionid, sizeof(ok->sr_sessionid)) || ok->sr_slotid != slot ||
+	if (memcmp(ok->sr_sessionid, session->sessionid, sizeof(ok->sr_sessionid)) != 0 || ok->sr_slotid != slot ||
 	    ok->sr_sequenceid != session->slots[slot].sequenceid)
 		return -EPROTO;
 	session->slots[slot].sequenceid++;

@@ -225,11 +225,31 @@ static FIBER_FN void execute(struct answer *a, const struct wire_compound_in *in
 		remember(a, from);
 }
 
+/* Few bytes of many, small values mostly; sometimes the end is missing. */
+static void flip(struct answer *a, uint32_t len)
+{
+	struct reactor *r = a->server->net->reactor;
+	uint64_t nr = 1 + reactor_random_below(r, 3);
+
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t pos = 8 + reactor_random_below(r, len - 8);
+
+		a->reply[pos] =
+			(uint8_t)(reactor_random_below(r, 2) ? reactor_random_below(r, 8) : reactor_random(r));
+	}
+	if (reactor_random_below(r, 8) == 0)
+		wire_enc_rewind(&a->enc, (8 + (uint32_t)reactor_random_below(r, len - 8)) & ~3u);
+}
+
 static FIBER_FN void send_answer(struct answer *a, enum fake_action action)
 {
-	struct iovec iov = { a->reply, wire_enc_pos(&a->enc) };
 	uint8_t head[WIRE_RECORD_MARK];
+	struct iovec iov;
 	int err = 0;
+
+	if (action == FAKE_FLIP)
+		flip(a, wire_enc_pos(&a->enc));
+	iov = (struct iovec){ a->reply, wire_enc_pos(&a->enc) };
 
 	if (action == FAKE_ANSWER_DROP) {
 		nfs_conn_drop(a->call.conn);

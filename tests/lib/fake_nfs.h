@@ -35,6 +35,7 @@ enum fake_action {
 	FAKE_ANSWER_DROP,  /* execute, remember, drop the connection instead of answering */
 	FAKE_ANSWER_TWICE, /* the same answer two times */
 	FAKE_GARBAGE,	   /* an answer of nonsense, execution or not */
+	FAKE_FLIP,	   /* execute, answer with some bytes behind the xid changed */
 	FAKE_HALF,	   /* execute, send half of the answer, drop */
 };
 

@@ -12,6 +12,7 @@
 
 #include "dev/fiber.h"
 #include "dev/reactor.h"
+#include "proto/wire_rpc.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fake_world.h"
 
@@ -226,13 +227,50 @@ static void test_recalls_slots(void **state)
 	fake_world_run(recalls_slots, true);
 }
 
+/* A server that sends nonsense: the service answers or not, and goes on. */
+static FIBER_FN void nonsense(struct fake_world *w)
+{
+	struct nfs_conn *conn = w->server.sessions[0].back;
+	uint8_t msg[256];
+	struct iovec iov;
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		uint32_t len = 8 + 4 * (uint32_t)reactor_random_below(w->reactor, 60);
+		struct wire_call call = {
+			.xid = i, .prog = NFS_CALLBACK_PROGRAM, .vers = NFS_CB, .proc = CB_COMPOUND
+		};
+		struct wire_enc enc;
+
+		memset(msg, 0, sizeof(msg));
+		for (uint32_t at = 3; at < sizeof(msg); at += 4)
+			msg[at] = (uint8_t)reactor_random_below(w->reactor,
+								reactor_random_below(w->reactor, 2) ? 3 : 16);
+		wire_enc_init(&enc, msg, sizeof(msg));
+		if (i % 4)
+			CHECK_EQ(wire_call_put(&enc, &call), 0);
+		else
+			memset(msg + 4, 0, 4);
+		iov = (struct iovec){ msg, len };
+		CHECK_EQ(nfs_conn_send(conn, &iov, 1), 0);
+		/* No more at a time than it takes. */
+		fiber_sleep_ns(20000000);
+	}
+	CHECK(nfs_conn_is_up(w->conn));
+	expect(w, 0, w->session->channel.slots[0].sequenceid + 1, OP_CB_NOTIFY_LOCK, NFS4_OK);
+}
+
+static void test_nonsense(void **state)
+{
+	fake_world_run(nonsense, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	      cmocka_unit_test(test_sequences),
 		cmocka_unit_test(test_positions),     cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_faults),	      cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_recalls_slots),
+		cmocka_unit_test(test_recalls_slots), cmocka_unit_test(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -315,6 +315,58 @@ static void test_large(void **state)
 	fake_world_run(large, false);
 }
 
+/* Answers with some wrong bytes: an error, or a compound that holds together; never anything else. */
+static FIBER_FN enum fake_action flip_all(void *owner, const struct fake_call *call)
+{
+	return FAKE_FLIP;
+}
+
+static FIBER_FN void look_at_all(struct nfs_compound *c)
+{
+	struct wire_attrs attrs;
+	READDIR4resok dir;
+	struct nfs_fh fh;
+	stateid4 stateid;
+	READ4resok read;
+
+	for (uint32_t i = 0; i < c->nr_results; i++) {
+		CHECK(nfs_compound_op_status(c, i) == NFS4_OK || i + 1 == c->nr_results);
+		CHECK(nfs_op_got_attrs(c, i, &attrs) <= 0);
+		CHECK(nfs_op_got_readdir(c, i, &dir) <= 0);
+		CHECK(nfs_op_got_fh(c, i, &fh) != 0 || fh.len <= NFS4_FHSIZE);
+		CHECK(nfs_op_got_stateid(c, i, &stateid) <= 0);
+		CHECK(nfs_op_got_read(c, i, &read) <= 0);
+	}
+}
+
+static FIBER_FN void flipped(struct fake_world *w)
+{
+	struct nfs_readdir readdir = { .maxcount = 4096, .dircount = 4096 };
+	struct nfs_open open = { .name = "x" };
+	unsigned int nr_ok = 0;
+
+	w->server.script = (struct fake_nfs_script){ .on_call = flip_all };
+	for (int i = 0; i < 2000; i++) {
+		nfs_compound_begin(&w->c);
+		nfs_op_putrootfh(&w->c);
+		nfs_op_getfh(&w->c);
+		nfs_op_getattr(&w->c, NFS_ATTRS(FATTR4_SIZE));
+		nfs_op_open(&w->c, &open);
+		nfs_op_read(&w->c, &nfs_stateid_current, 0, 100);
+		nfs_op_readdir(&w->c, &readdir);
+		nfs_op_test_stateid(&w->c, &nfs_stateid_current, 1);
+		if (nfs_compound_send(&w->c, w->conn) == 0)
+			nr_ok++;
+		look_at_all(&w->c);
+	}
+	CHECK(nr_ok > 0 && nr_ok < 2000);
+}
+
+static void test_flipped(void **state)
+{
+	fake_world_run(flipped, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,7 +376,7 @@ int main(void)
 		cmocka_unit_test(test_twice),	     cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_raw_bytes),    cmocka_unit_test(test_own_xid),
 		cmocka_unit_test(test_wrong_result), cmocka_unit_test(test_closes),
-		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_large),	     cmocka_unit_test(test_flipped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
