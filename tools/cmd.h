@@ -28,5 +28,7 @@ int cmd_demo(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_clients(int argc, char **argv);
 
 #endif

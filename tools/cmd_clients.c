@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `lamina clients`: who uses the running server.  Only shows what mds/control_clients.c tells. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/ask.h"
+#include "tools/cmd.h"
+
+static void clients_help(FILE *out)
+{
+	fputs("usage: lamina clients [--json] [-s SOCKET]\n"
+	      "\n"
+	      "Ask the running server who uses it.\n"
+	      "\n"
+	      "  -s, --socket SOCKET  its control socket (default: /run/lamina/control)\n"
+	      "      --json           what it says, as JSON\n"
+	      "  -h, --help           this text\n"
+	      "\n"
+	      "Exit codes: 0 it answered, 1 it did not, 2 called wrongly.\n",
+	      out);
+}
+
+/* What there is to say about a client beside its numbers. */
+static const char *client_state(struct json_object *client, double lease)
+{
+	if (!ask_bool(client, "confirmed"))
+		return "unconfirmed";
+	if (ask_bool(client, "courtesy"))
+		return "silent, kept";
+	if (ask_u64(client, "revoked"))
+		return "revoked";
+	return ask_double(client, "silent_seconds") > lease ? "expired" : "active";
+}
+
+static void print_sessions(struct json_object *client)
+{
+	struct json_object *sessions = ask_member(client, "sessions");
+
+	for (size_t i = 0; sessions && i < json_object_array_length(sessions); i++) {
+		struct json_object *s = json_object_array_get_idx(sessions, i);
+		struct json_object *conns = ask_member(s, "connections");
+
+		printf("    session %s: %" PRIu64 " of %" PRIu64 " slots used, %" PRIu64
+		       " busy; %zu connections; backchannel %s\n",
+		       ask_text(s, "id"), ask_u64(s, "slots_used"), ask_u64(s, "slots"), ask_u64(s, "slots_busy"),
+		       conns ? json_object_array_length(conns) : 0, ask_text(s, "backchannel"));
+	}
+}
+
+static void print_client(struct json_object *client, double lease)
+{
+	const char *kernel = ask_text(client, "kernel");
+	char time[ASK_TIME_MAX];
+
+	printf("%-16s  %-12s  %-24s  %-24s  %12s  %9" PRIu64 "  %9" PRIu64 "\n", ask_text(client, "id"),
+	       client_state(client, lease), ask_text(client, "address"), kernel[0] ? kernel : "-",
+	       ask_time(ask_double(client, "silent_seconds"), time), ask_u64(client, "opens"),
+	       ask_u64(client, "locks"));
+	printf("    %s\n", ask_text(client, "owner"));
+	if (!kernel[0] && ask_text(client, "implementation")[0])
+		printf("    %s\n", ask_text(client, "implementation"));
+	if (ask_u64(client, "revoked"))
+		printf("    %" PRIu64 " states were taken away, and it has not said that it knows\n",
+		       ask_u64(client, "revoked"));
+	print_sessions(client);
+}
+
+static void print_clients(struct json_object *o)
+{
+	struct json_object *clients = ask_member(o, "clients");
+	size_t nr = clients ? json_object_array_length(clients) : 0;
+
+	if (nr == 0) {
+		puts("no clients");
+		return;
+	}
+	printf("%-16s  %-12s  %-24s  %-24s  %12s  %9s  %9s\n", "client", "state", "address", "kernel", "silent for",
+	       "opens", "locks");
+	for (size_t i = 0; i < nr; i++)
+		print_client(json_object_array_get_idx(clients, i), ask_double(o, "lease_seconds"));
+}
+
+int cmd_clients(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct ask_options opt = { .socket = NULL };
+	struct json_object *o = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			opt.socket = optarg;
+			break;
+		case 'j':
+			opt.json = true;
+			break;
+		case 'h':
+			clients_help(stdout);
+			return CMD_OK;
+		default:
+			fputs("lamina clients: `lamina clients --help` shows the usage\n", stderr);
+			return CMD_USAGE;
+		}
+	}
+	if (optind != argc) {
+		fprintf(stderr, "lamina clients: takes no argument like '%s'\n", argv[optind]);
+		return CMD_USAGE;
+	}
+	if (ask_server("clients", &opt, "clients", &o))
+		return CMD_FAILED;
+	if (opt.json)
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_clients(o);
+	json_object_put(o);
+	return CMD_OK;
+}
