@@ -191,6 +191,13 @@ static FIBER_FN void clients_close(struct nfs_test *t)
 		client_close(t->clients[--t->nr_clients]);
 }
 
+FIBER_FN void nfs_test_restart(struct nfs_test *t)
+{
+	if (t->is_external)
+		nfs_test_skip(t, "it is not ours to restart");
+	NFS_IS(t, nfs_test_kill(t), 0);
+}
+
 static FIBER_FN void dir_make(struct nfs_test *t, struct nfs_session *session)
 {
 	static unsigned int counter;

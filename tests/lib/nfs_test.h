@@ -114,6 +114,9 @@ FIBER_FN struct nfs_conn *nfs_test_connect(struct nfs_test *t, struct nfs_test_c
 struct nfs_identity nfs_test_identity(struct nfs_test *t);
 uint64_t nfs_test_in_ms(const struct nfs_test *t, uint64_t ms);
 
+/* Our own server is killed and started again; with an external one the test ends here as skipped. */
+FIBER_FN void nfs_test_restart(struct nfs_test *t);
+
 /* With an external server, the next check may find something else, which is reported and the test goes on. */
 void nfs_test_differs(struct nfs_test *t, const char *because);
 /* The test ends here as skipped. */

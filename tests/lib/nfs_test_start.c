@@ -14,6 +14,11 @@ FIBER_FN int nfs_test_serve(struct nfs_test *t)
 	return -ENOSYS;
 }
 
+FIBER_FN int nfs_test_kill(struct nfs_test *t)
+{
+	return -ENOSYS;
+}
+
 FIBER_FN void nfs_test_unserve(struct nfs_test *t)
 {
 }

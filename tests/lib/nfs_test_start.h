@@ -7,12 +7,14 @@
 #include "tests/lib/nfs_test.h"
 
 /*
- * Outside of fibers: set t->reactor, t->net, t->addr, t->path and, for the other three, t->world.  -ENOSYS: there is
+ * Outside of fibers: set t->reactor, t->net, t->addr, t->path and, for the others, t->world.  -ENOSYS: there is
  * no server in this build, tests are skipped.
  */
 int nfs_test_start(struct nfs_test *t) MUST_CHECK;
 /* In the test's first fiber, before anybody connects: t->addr is listened to when it returns. */
 FIBER_FN int nfs_test_serve(struct nfs_test *t) MUST_CHECK;
+/* In a fiber: the server is killed as by -9 and started again on the same volume, at the same address. */
+FIBER_FN int nfs_test_kill(struct nfs_test *t) MUST_CHECK;
 /* In that fiber again, when all connections are closed. */
 FIBER_FN void nfs_test_unserve(struct nfs_test *t);
 /* Outside of fibers: free all that nfs_test_start() made, t->reactor too. */

@@ -5,6 +5,7 @@
  * detail is in the other files of this folder.
  */
 
+#include "dev/fiber.h"
 #include "proto/wire_bitmap.h"
 #include "tests/lib/nfs_test.h"
 
@@ -250,6 +251,64 @@ static FIBER_FN void test_notify_lock(struct nfs_test *t)
 	nfs_callback_done(event);
 }
 
+#define WORKERS 40
+#define EACH	20
+
+struct worker {
+	struct nfs_test *t;
+	struct fiber *fiber;
+	unsigned int number;
+	int err;
+};
+
+static FIBER_FN void work(void *arg)
+{
+	struct worker *worker = arg;
+	struct nfs_file file;
+	char name[32];
+
+	for (unsigned int i = 0; i < EACH && !worker->err; i++) {
+		snprintf(name, sizeof(name), "%u.%u", worker->number, i);
+		worker->err = nfs_file_create(worker->t->session, &worker->t->dir, name, &file);
+		if (!worker->err)
+			worker->err = nfs_file_write(&file, 0, name, sizeof(name), FILE_SYNC4);
+		if (!worker->err)
+			worker->err = nfs_file_close(&file);
+	}
+}
+
+static FIBER_FN int count(void *owner, const entry4 *entry, const struct wire_attrs *attrs)
+{
+	unsigned int *nr = owner;
+
+	*nr += attrs->size == 32;
+	return 0;
+}
+
+/* Many requests in flight in one session, and the connection breaks under them. */
+static FIBER_FN void test_many_at_once(struct nfs_test *t)
+{
+	struct worker workers[WORKERS] = { 0 };
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		workers[i] = (struct worker){ .t = t, .number = i };
+		NFS_IS(t, fiber_spawn(t->reactor, "worker", work, &workers[i], &workers[i].fiber), 0);
+	}
+	for (unsigned int i = 0; i < 5; i++) {
+		fiber_sleep_ns(20000000);
+		nfs_conn_drop(t->conn);
+	}
+	for (unsigned int i = 0; i < WORKERS; i++)
+		fiber_join(workers[i].fiber);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		NFS_IS(t, workers[i].err, 0);
+	NFS_IS(t,
+	       nfs_file_readdir(t->session, &t->dir, NFS_ATTRS(FATTR4_SIZE), 0, (struct nfs_file_each){ count, &nr }),
+	       0);
+	NFS_CHECK_EQ(t, nr, WORKERS * EACH);
+}
+
 static FIBER_FN void test_users(struct nfs_test *t)
 {
 	struct wire_attrs attrs;
@@ -275,19 +334,13 @@ static FIBER_FN void test_users(struct nfs_test *t)
 }
 
 static const struct nfs_test_case cases[] = {
-	NFS_TEST(test_root_attributes, "RFC 8881, 5.6"),
-	NFS_TEST_BARE(test_null, "RFC 8881, 16.1"),
-	NFS_TEST_BARE(test_minor_version, "RFC 8881, 16.2.3"),
-	NFS_TEST(test_no_session, "RFC 8881, 2.10.6.4"),
-	NFS_TEST(test_write_read, "RFC 8881, 18.22, 18.32"),
-	NFS_TEST(test_readdir_all, "RFC 8881, 18.23"),
-	NFS_TEST(test_rename_remove, "RFC 8881, 18.25, 18.26"),
-	NFS_TEST(test_lock_conflict, "RFC 8881, 18.10"),
-	NFS_TEST(test_resend_after_break, "RFC 8881, 2.10.6.2"),
-	NFS_TEST(test_replay, "RFC 8881, 2.10.6.1.3"),
-	NFS_TEST(test_two_connections, "RFC 8881, 18.34"),
-	NFS_TEST(test_notify_lock, "RFC 8881, 20.11"),
-	NFS_TEST(test_users, "RFC 8881, 5.9"),
+	NFS_TEST(test_root_attributes, "RFC 8881, 5.6"),	 NFS_TEST_BARE(test_null, "RFC 8881, 16.1"),
+	NFS_TEST_BARE(test_minor_version, "RFC 8881, 16.2.3"),	 NFS_TEST(test_no_session, "RFC 8881, 2.10.6.4"),
+	NFS_TEST(test_write_read, "RFC 8881, 18.22, 18.32"),	 NFS_TEST(test_readdir_all, "RFC 8881, 18.23"),
+	NFS_TEST(test_rename_remove, "RFC 8881, 18.25, 18.26"),	 NFS_TEST(test_lock_conflict, "RFC 8881, 18.10"),
+	NFS_TEST(test_resend_after_break, "RFC 8881, 2.10.6.2"), NFS_TEST(test_replay, "RFC 8881, 2.10.6.1.3"),
+	NFS_TEST(test_two_connections, "RFC 8881, 18.34"),	 NFS_TEST(test_notify_lock, "RFC 8881, 20.11"),
+	NFS_TEST(test_many_at_once, "RFC 8881, 2.10.6.2"),	 NFS_TEST(test_users, "RFC 8881, 5.9"),
 };
 
 NFS_TEST_MAIN(cases)
