@@ -333,7 +333,8 @@ static FIBER_FN void renew_fiber(void *arg)
 	uint64_t due, now;
 	int err = 0;
 
-	while (!session->renewer_ends && err >= 0) {
+	/* Out of reach, or refused: the next turn is a period away. */
+	while (!session->renewer_ends && err != -ESHUTDOWN) {
 		now = reactor_now_ns(r);
 		due = session->answered_ns + session->renew_ns;
 		if (due > now) {
@@ -342,10 +343,7 @@ static FIBER_FN void renew_fiber(void *arg)
 			continue;
 		}
 		err = nfs_session_ping(session);
-		/* Refused or not, the next turn is a period away. */
 		session->answered_ns = max_u64(session->answered_ns, now);
-		if (err == -ETIMEDOUT)
-			err = 0;
 	}
 }
 

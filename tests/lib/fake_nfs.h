@@ -12,7 +12,7 @@
 #include "proto/wire_rpc.h"
 #include "tools/nfs_conn.h"
 
-#define FAKE_NFS_CONNS_MAX    64
+#define FAKE_NFS_CONNS_MAX    256
 #define FAKE_NFS_SESSIONS_MAX 8
 #define FAKE_NFS_SLOTS_MAX    64
 #define FAKE_NFS_OPS_MAX      32

@@ -332,6 +332,30 @@ static void test_renews(void **state)
 	fake_world_run(renews, true);
 }
 
+/* A server out of reach does not end the fiber that renews. */
+static FIBER_FN enum fake_action drop_until_second_100(void *owner, const struct fake_call *call)
+{
+	return reactor_now_ns(fiber_reactor()) < 100 * 1000000000ull ? FAKE_DROP : FAKE_ANSWER;
+}
+
+static FIBER_FN void renews_later(struct fake_world *w)
+{
+	uint64_t before = w->server.executed[OP_SEQUENCE];
+
+	w->client.timeout_ns = 2000000000;
+	w->server.script = (struct fake_nfs_script){ .on_call = drop_until_second_100 };
+	CHECK_EQ(nfs_session_renew_start(w->session, 10 * 1000000000ull), 0);
+	fiber_sleep_ns(90 * 1000000000ull);
+	CHECK_EQ(w->server.executed[OP_SEQUENCE], before);
+	fiber_sleep_ns(60 * 1000000000ull);
+	CHECK(w->server.executed[OP_SEQUENCE] > before + 2);
+}
+
+static void test_renews_later(void **state)
+{
+	fake_world_run(renews_later, true);
+}
+
 static FIBER_FN void closes(struct fake_world *w)
 {
 	CHECK_EQ(nfs_session_renew_start(w->session, 10 * 1000000000ull), 0);
@@ -356,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_storm),	     cmocka_unit_test(test_two_conns),
 		cmocka_unit_test(test_own_sequence), cmocka_unit_test(test_bad_session),
 		cmocka_unit_test(test_renews),	     cmocka_unit_test(test_closes),
+		cmocka_unit_test(test_renews_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
