@@ -44,6 +44,17 @@ FIBER_FN static int take_all(struct fs *fs, const struct data_look *look)
 	return err;
 }
 
+/* Blocks that are missing for certain; what is shared may have lost its other owners. */
+static bool look_is_hopeless(const struct fs *fs, const struct data_look *look)
+{
+	uint64_t missing = 0;
+
+	for (unsigned int i = 0; i < look->nr; i++)
+		if (look->runs[i].lacks_space && look->runs[i].state == MAP_HOLE)
+			missing += look->runs[i].nr;
+	return missing > fs->counts.free_blocks;
+}
+
 static bool look_lacks_space(const struct data_look *look)
 {
 	for (unsigned int i = 0; i < look->nr; i++)
@@ -52,22 +63,29 @@ static bool look_lacks_space(const struct data_look *look)
 	return false;
 }
 
+FIBER_FN static int take_once(struct fs *fs, const struct data_look *look)
+{
+	int err;
+
+	/* Do not take from all others, step by step, what has to be given back in the end. */
+	if (look_is_hopeless(fs, look))
+		return -ENOSPC;
+	err = take_all(fs, look);
+	if (err)
+		data_space_undo(fs, look->ino, look->generation, look->runs, look->nr);
+	return err;
+}
+
 int data_space_take(struct fs *fs, const struct data_look *look)
 {
 	int err;
 
 	if (!look_lacks_space(look))
 		return 0;
-	err = take_all(fs, look);
-	if (!err)
-		return 0;
-	data_space_undo(fs, look->ino, look->generation, look->runs, look->nr);
+	err = take_once(fs, look);
 	/* Space that only waits for a trim is space. */
-	if (err != -ENOSPC || !data_settle(fs))
-		return err;
-	err = take_all(fs, look);
-	if (err)
-		data_space_undo(fs, look->ino, look->generation, look->runs, look->nr);
+	if (err == -ENOSPC && data_settle(fs))
+		err = take_once(fs, look);
 	return err;
 }
 
