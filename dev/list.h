@@ -77,4 +77,9 @@ static inline void list_splice_tail(struct list *from, struct list *to)
 	list_init(from);
 }
 
+/* @pos, a pointer, walks over the structs that have their node @member in @head; none may be removed meanwhile. */
+#define list_for_each_entry(pos, head, member)                                                                       \
+	for ((pos) = container_of((head)->next, __typeof__(*(pos)), member); &(pos)->member != (head);               \
+	     (pos) = container_of((pos)->member.next, __typeof__(*(pos)), member))
+
 #endif

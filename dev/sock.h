@@ -31,6 +31,8 @@ struct sock_addr {
 };
 /* -EINVAL: none of these. */
 int sock_addr_parse(const char *text, struct sock_addr *ret_addr) MUST_CHECK;
+/* Whether both are addresses of the same host, whatever the ports; local sockets are all of this host. */
+bool sock_addr_same_host(const struct sock_addr *a, const struct sock_addr *b) MUST_CHECK;
 void sock_addr_print(const struct sock_addr *addr, char text[SOCK_ADDR_TEXT_MAX]);
 
 struct net_ops {

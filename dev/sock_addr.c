@@ -150,3 +150,16 @@ void sock_addr_print(const struct sock_addr *addr, char text[SOCK_ADDR_TEXT_MAX]
 		snprintf(text, SOCK_ADDR_TEXT_MAX, "unknown");
 	}
 }
+
+bool sock_addr_same_host(const struct sock_addr *a, const struct sock_addr *b)
+{
+	if (a->ss.ss_family != b->ss.ss_family)
+		return false;
+	if (a->ss.ss_family == AF_INET)
+		return ((const struct sockaddr_in *)&a->ss)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)&b->ss)->sin_addr.s_addr;
+	if (a->ss.ss_family == AF_INET6)
+		return memcmp(&((const struct sockaddr_in6 *)&a->ss)->sin6_addr,
+			      &((const struct sockaddr_in6 *)&b->ss)->sin6_addr, sizeof(struct in6_addr)) == 0;
+	return true;
+}

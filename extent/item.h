@@ -93,6 +93,15 @@ static inline int key_cmp(struct key a, struct key b)
 	return 0;
 }
 
+/* The smallest key above @k, which is not the largest there is. */
+static inline struct key key_next(struct key k)
+{
+	k.lo++;
+	if (k.lo == 0)
+		k.hi++;
+	return k;
+}
+
 #define KEY_MIN ((struct key){ 0, 0 })
 #define KEY_MAX ((struct key){ UINT64_MAX, UINT64_MAX })
 

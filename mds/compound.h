@@ -70,9 +70,18 @@ struct compound {
 	struct nfs_resop4 res;
 	uint32_t results_pos; /* where in the reply the compound begins */
 
-	uint64_t wait_seq; /* the reply waits for this transaction */
-	bool changed;	   /* something was changed: the reply is cached at any rate */
-	bool noted;	   /* by the operation that runs */
+	uint64_t wait_seq;   /* the reply waits for this transaction */
+	bool changed;	     /* something was changed: the reply is cached at any rate */
+	bool noted;	     /* by the operation that runs */
+	uint32_t note_parts; /* items of the slot, when the transaction has committed */
+	/* The slot has the whole reply: this, until the next switch. */
+	bool replay;
+	const void *replay_bytes;
+	uint32_t replay_len;
+	bool retry_uncached; /* the request was answered, and its reply not kept */
+	uint32_t request_len;
+	uint32_t skip;	 /* operations whose results were recorded before a crash */
+	uint64_t digest; /* of the request */
 };
 
 /* Bytes of changes that recording a result in the slot may cost. */
@@ -95,6 +104,7 @@ struct compound_also {
 	void *arg;
 	struct fh fh;
 	struct stateid4 stateid;
+	bool has_stateid;
 };
 void compound_also_init(struct compound_also *a, struct compound *c,
 			int (*fill)(struct txn *txn, const struct inode *inode, void *arg), void *arg);
@@ -117,10 +127,7 @@ nfsstat4 compound_may_change(const struct compound *c, const struct fh *fh) MUST
 nfsstat4 compound_stateid(const struct compound *c, const struct stateid4 *arg, struct stateid4 *ret_stateid)
 	MUST_CHECK;
 void compound_set_stateid(struct compound *c, const struct stateid4 *stateid);
-/* A name as sent: NFS4ERR_INVAL (empty), NFS4ERR_NAMETOOLONG, NFS4ERR_BADNAME ("." ".." '/' NUL), BADCHAR (not UTF-8
- * ok to allow). */
+/* A name as sent: NFS4ERR_INVAL (empty), NFS4ERR_NAMETOOLONG, NFS4ERR_BADNAME ("." ".." '/' NUL), as any bytes. */
 nfsstat4 compound_check_name(const component4 *name) MUST_CHECK;
-
-/* Serve one request: the RPC message @msg of @len bytes; the reply is sent on @conn.  See mds/server.c. */
 
 #endif

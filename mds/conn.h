@@ -10,6 +10,7 @@
 #include "dev/list.h"
 #include "dev/sock.h"
 #include "mds/mds.h"
+#include "proto/wire_record.h"
 
 struct backchannel_call;
 
@@ -22,10 +23,10 @@ struct conn {
 	unsigned int nr_requests; /* in flight */
 	bool closed;		  /* nothing more can be sent */
 	struct wait_queue changed;
-	bool sending;
-	struct list outgoing; /* struct conn_message */
+	struct wire_record record; /* being received */
+	struct reactor_timer send_timer;
+	struct list outgoing; /* struct message */
 	uint64_t outgoing_bytes;
-	struct fiber *sender;
 	struct wait_queue send_work;
 	struct list binds; /* struct conn_bind.by_conn: sessions it serves */
 	struct list calls; /* struct backchannel_call: callbacks that wait for their reply, by xid */

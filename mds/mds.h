@@ -12,6 +12,7 @@
 #include "dev/reactor.h"
 #include "extent/fs.h"
 #include "mds/config.h"
+#include "mds/export.h"
 #include "proto/nfs4.h"
 
 struct client;
@@ -37,12 +38,16 @@ struct mds {
 	struct net *net;
 	const struct config *config;
 	struct export_tree *exports;
-	uint64_t started_ns;			    /* wall clock */
+	uint32_t boot; /* counts starts of this volume's server; the upper half of client ids */
+	uint32_t next_client;
+	char owner_text[64]; /* so_major_id and server scope: "lamina:" and the volume's UUID */
+	uint64_t started_ns; /* wall clock */
 	uint8_t write_verifier[NFS4_VERIFIER_SIZE]; /* new at each start: unstable writes are to be repeated */
 	uint8_t volume_tag[8];			    /* in handles and stateids: of the volume's UUID */
 
 	/* clients.c, session.c */
 	struct client *clients;	      /* by id (uthash) */
+	struct client *owners[2];     /* by owner: unconfirmed, confirmed (uthash) */
 	struct session *sessions;     /* by id (uthash) */
 	struct list clients_by_lease; /* struct client.by_lease, the longest silent first */
 	unsigned int nr_clients, nr_sessions;
@@ -69,13 +74,16 @@ struct mds {
 	/* server.c */
 	struct list conns;
 	unsigned int nr_conns;
+	uint64_t next_conn;
+	struct server *server;
 	struct fiber_sem requests; /* in flight in all */
 	struct list buffers;	   /* free reply buffers */
 	unsigned int nr_buffers;
 	bool stopping;
 	struct wait_queue idle; /* a connection or fiber has ended */
 	unsigned int nr_fibers; /* that must end before the mds may be freed */
-	struct reactor_timer lease_timer;
+	struct fiber *lease_fiber;
+	struct wait_queue lease_work;
 	struct mds_counts counts;
 };
 

@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "dev/list.h"
+#include "extent/item.h"
 #include "mds/fh.h"
 #include "mds/mds.h"
 #include "proto/nfs4.h"
@@ -22,6 +23,8 @@ struct backchannel;
 struct compound;
 struct txn;
 
+#define SESSION_SLOTS_MAX 4096 /* as many as the items' keys can tell apart */
+
 /* What a slot has of the request whose number it remembers. */
 enum slot_state {
 	SLOT_UNUSED,   /* no request yet */
@@ -29,6 +32,12 @@ enum slot_state {
 	SLOT_CACHED,   /* the reply is here */
 	SLOT_UNCACHED, /* it was served, the reply is not kept */
 	SLOT_PARTIAL,  /* after a restart: the first results are here, the others are to be made again */
+};
+
+/* A file handle as bytes: it is looked at anew when it is used. */
+struct slot_fh {
+	bool is_set;
+	uint8_t bytes[FH_SIZE];
 };
 
 struct slot {
@@ -40,10 +49,11 @@ struct slot {
 	uint32_t reply_len;
 	/* SLOT_PARTIAL */
 	uint32_t nr_done; /* operations */
-	struct fh fh, saved_fh;
+	struct slot_fh fh, saved_fh;
 	bool has_stateid, has_saved_stateid;
 	struct stateid4 stateid, saved_stateid;
-	unsigned int nr_parts; /* items that it has on disk */
+	unsigned int nr_parts;	       /* items that it has on disk */
+	uint32_t load_flags, load_len; /* while it is loaded */
 };
 
 struct session {
@@ -65,7 +75,31 @@ struct session {
 	struct list conns;		 /* that serve it: struct conn_bind.by_session */
 };
 
-struct session *session_find(const struct mds *mds, const sessionid4 id);
+/*
+ * A session of @client in memory, with the attributes as granted; its number is the client's create_seq.  NULL: no
+ * memory.
+ */
+struct session *session_new(struct mds *mds, struct client *client, uint32_t number, uint32_t flags,
+			    const struct channel_attrs4 *fore, const struct channel_attrs4 *back) MUST_CHECK;
+/* Make it findable, and the other way round; it is freed when the last compound has let it go. */
+void session_insert(struct mds *mds, struct session *session);
+void session_remove(struct mds *mds, struct session *session);
+/* Not inserted: free it. */
+void session_free(struct session *session);
+/* What its slots may keep, in bytes. */
+uint64_t session_cache_bytes(const struct session *session) MUST_CHECK;
+
+/* Its item, in a body; and deleting all its items, at most @max in one call: *@ret_more, come again. */
+int session_put(struct txn *txn, const struct session *session) MUST_CHECK;
+int session_erase(struct txn *txn, uint64_t client, uint64_t number, unsigned int max, bool *ret_more) MUST_CHECK;
+/* An item of client @client: a session or a slot, when the server starts.  -EUCLEAN: makes no sense. */
+int session_load_item(struct mds *mds, struct client *client, const struct item *item) MUST_CHECK;
+
+/* Item @part of slot @nr; parts come in order.  -EUCLEAN, -ENOMEM. */
+int slot_load(struct mds *mds, struct session *session, uint32_t nr, unsigned int part, const struct item *item)
+	MUST_CHECK;
+
+struct session *session_find(const struct mds *mds, const char *id);
 void session_hold(struct session *session);
 void session_drop(struct mds *mds, struct session *session);
 
