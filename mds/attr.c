@@ -323,28 +323,24 @@ nfsstat4 attr_get(const struct compound *c, const struct attr_of *of, const stru
 		  struct attr_mem *mem, struct wire_attrs *ret_attrs)
 {
 	const struct attr_maps *maps = maps_of(c);
-	struct wire_attrs a = { .mask = wire_bitmap_and(asked, &maps->supported) };
-	nfsstat4 status;
+	struct wire_attrs *a = ret_attrs;
 
 	if (asks_for_any(asked, &maps->write_only))
 		return NFS4ERR_INVAL;
-	fill_server(c, &a);
+	memset(a, 0, sizeof(*a));
+	a->mask = wire_bitmap_and(asked, &maps->supported);
+	fill_server(c, a);
 	if (asks_for_space(asked))
-		fill_space(c, &a);
+		fill_space(c, a);
 	/* One file system for each export, and one for what leads to them. */
-	a.fsid.major = le64_of(c->mds->volume_tag);
-	a.fsid.minor = of->fh.kind == FH_FILE ? of->fh.export->id : 0;
+	a->fsid.major = le64_of(c->mds->volume_tag);
+	a->fsid.minor = of->fh.kind == FH_FILE ? of->fh.export->id : 0;
 	fh_encode(c->mds, &of->fh, mem->fh);
-	a.filehandle.nfs_fh4_val = (char *)mem->fh;
-	a.filehandle.nfs_fh4_len = FH_SIZE;
-	if (of->fh.kind == FH_FILE) {
-		fill_inode(of, mem, &a);
-	} else {
-		status = fill_node(c, &of->fh, mem, &a);
-		if (status)
-			return status;
-	}
-	*ret_attrs = a;
+	a->filehandle.nfs_fh4_val = (char *)mem->fh;
+	a->filehandle.nfs_fh4_len = FH_SIZE;
+	if (of->fh.kind != FH_FILE)
+		return fill_node(c, &of->fh, mem, a);
+	fill_inode(of, mem, a);
 	return NFS4_OK;
 }
 

@@ -29,7 +29,7 @@ struct attr_of {
 /*
  * The attributes of @of in @asked (unknown ones are left out) into *@ret_attrs; strings lie in @mem.
  * NFS4ERR_INVAL: an attribute that can only be set is asked for; NFS4ERR_STALE: a node of the pseudo file system that
- * is no more.
+ * is no more.  After an error *@ret_attrs, which is large, holds anything.
  */
 struct attr_mem {
 	char owner[12], group[12];

@@ -9,13 +9,13 @@
 #include "proto/wire_bitmap.h"
 #include "tests/lib/nfs_tree.h"
 
-#define SEEN_MAX 1024
+#define SEEN_MAX 600
 
 /* What came, of names "PREFIXnumber". */
 struct seen {
 	unsigned int nr;
-	unsigned int times[SEEN_MAX]; /* by number */
-	uint64_t cookie;	      /* of the last entry */
+	uint8_t times[SEEN_MAX]; /* by number */
+	uint64_t cookie;	 /* of the last entry */
 	bool eof;
 	uint32_t bytes; /* of the reply's result */
 	struct nfs_readdir next;
