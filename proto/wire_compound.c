@@ -278,10 +278,24 @@ static uint32_t op_begin(struct wire_compound_out *out, uint32_t spare)
 }
 
 /* A failure must find room, unless this is the result that could be one. */
+static uint32_t result_spare(const struct wire_compound_out *out)
+{
+	return out->nr + 1 < out->nr_max ? WIRE_RESULT_FAIL_MAX : 0;
+}
+
 static uint32_t result_begin(struct wire_compound_out *out)
 {
 	assert(out->nr < out->nr_max);
-	return op_begin(out, out->nr + 1 < out->nr_max ? WIRE_RESULT_FAIL_MAX : 0);
+	return op_begin(out, result_spare(out));
+}
+
+void *wire_results_place(const struct wire_compound_out *out, uint32_t head, uint32_t *ret_room)
+{
+	uint64_t pos = (uint64_t)wire_enc_pos(out->enc) + head;
+	uint64_t end = out->limit - min_u64(out->limit, result_spare(out));
+
+	*ret_room = (uint32_t)round_down_u64(end - min_u64(end, pos), BYTES_PER_XDR_UNIT);
+	return out->enc->buf + min_u64(pos, out->enc->size);
 }
 
 static int op_end(struct wire_compound_out *out, uint32_t pos, bool_t ok)

@@ -96,6 +96,13 @@ int wire_results_add(struct wire_compound_out *out, const struct nfs_resop4 *op)
 int wire_cb_args_add(struct wire_compound_out *out, const struct nfs_cb_argop4 *op) MUST_CHECK;
 int wire_cb_results_add(struct wire_compound_out *out, const struct nfs_cb_resop4 *op) MUST_CHECK;
 
+/*
+ * Where opaque data of the next result will lie if @head bytes of the result come before them, its number and status
+ * and their own length included; *@ret_room is how many bytes of them and what follows fit, a multiple of 4.  Data
+ * that was put there, and that the result points to, is not copied again by wire_results_add().
+ */
+void *wire_results_place(const struct wire_compound_out *out, uint32_t head, uint32_t *ret_room) MUST_CHECK;
+
 /* Bytes of the longest result that wire_results_fail() writes: one with four bytes or a length 0 behind the status.
  */
 #define WIRE_RESULT_FAIL_MAX 16

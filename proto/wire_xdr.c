@@ -157,11 +157,22 @@ static bool_t decode_bytes(struct wire_dec *dec, char **bytes, u_int len)
 	return xdr_setpos(&dec->xdr, (u_int)(pos + padded(len)));
 }
 
+/* What lies where it belongs already, as wire_results_place() has it, is not copied. */
+static bool_t encode_bytes(XDR *xdrs, char *bytes, u_int len)
+{
+	if (len == 0 || xdrs->x_op != XDR_ENCODE || (char *)xdrs->x_private != bytes)
+		return xdr_opaque(xdrs, bytes, len);
+	if (padded(len) > xdrs->x_handy || !xdr_setpos(xdrs, (u_int)(xdr_getpos(xdrs) + padded(len))))
+		return FALSE;
+	memset(bytes + len, 0, padded(len) - len);
+	return TRUE;
+}
+
 bool_t wire_xdr_bytes(XDR *xdrs, char **bytes, u_int *len, u_int len_max)
 {
 	if (!xdr_u_int(xdrs, len) || *len > len_max)
 		return FALSE;
-	return xdrs->x_op == XDR_DECODE ? decode_bytes(dec_of(xdrs), bytes, *len) : xdr_opaque(xdrs, *bytes, *len);
+	return xdrs->x_op == XDR_DECODE ? decode_bytes(dec_of(xdrs), bytes, *len) : encode_bytes(xdrs, *bytes, *len);
 }
 
 /* Memory for @nr elements, each of which takes at least one unit of what is left of the message. */

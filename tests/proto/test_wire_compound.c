@@ -238,6 +238,44 @@ static void test_limits(void **state)
 	assert_int_equal(wire_args_begin(&out, &enc, "", 0, 1), -EMSGSIZE);
 }
 
+/* Data that was put where the next result's will lie stays there, and as much fits as was said. */
+static void test_results_place(void **state)
+{
+	struct nfs_resop4 put = { .resop = OP_PUTROOTFH };
+	struct nfs_resop4 res = { .resop = OP_READ };
+	struct READ4resok *ok = &res.nfs_resop4_u.opread.READ4res_u.resok4;
+	struct wire_compound_in request = request_of("", 3);
+	struct wire_compound_out out;
+	uint8_t buf[128];
+	struct wire_enc enc;
+	uint32_t room;
+	char *at;
+
+	memset(buf, 0xff, sizeof(buf));
+	wire_enc_init(&enc, buf, sizeof(buf));
+	assert_int_equal(wire_results_begin(&out, &enc, &request), 0);
+	assert_int_equal(wire_results_add(&out, &put), 0);
+	wire_compound_limit(&out, 101);
+	at = wire_results_place(&out, 16, &room);
+	assert_ptr_equal(at, buf + 12 + 8 + 16);
+	assert_int_equal(room, 48); /* 101 - 36 - WIRE_RESULT_FAIL_MAX, rounded */
+	memcpy(at, "abcde", 5);
+	ok->data.data_val = at;
+	ok->data.data_len = room + 1;
+	assert_int_equal(wire_results_add(&out, &res), -EMSGSIZE);
+	ok->data.data_len = 5;
+	assert_int_equal(wire_results_add(&out, &res), 0);
+	assert_memory_equal(buf + 32, "\0\0\0\5abcde\0\0\0", 12);
+	assert_int_equal(buf[44], 0xff);
+	assert_int_equal(wire_compound_size(&out), 44);
+	/* The last result: nothing is kept for a failure.  And beyond the end there is no room. */
+	at = wire_results_place(&out, 16, &room);
+	assert_int_equal(room, 40);
+	at = wire_results_place(&out, 1000, &room);
+	assert_int_equal(room, 0);
+	assert_ptr_equal(at, buf + sizeof(buf));
+}
+
 /* The last result needs no room for another one's failure. */
 static void test_last_result(void **state)
 {
@@ -356,11 +394,11 @@ static void test_known_operations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_args_vector),	 cmocka_unit_test(test_results_vector),
-		cmocka_unit_test(test_truncated),	 cmocka_unit_test(test_bad_args),
-		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_last_result),
-		cmocka_unit_test(test_fail_is_short),	 cmocka_unit_test(test_callback),
-		cmocka_unit_test(test_known_operations),
+		cmocka_unit_test(test_args_vector), cmocka_unit_test(test_results_vector),
+		cmocka_unit_test(test_truncated),   cmocka_unit_test(test_bad_args),
+		cmocka_unit_test(test_limits),	    cmocka_unit_test(test_results_place),
+		cmocka_unit_test(test_last_result), cmocka_unit_test(test_fail_is_short),
+		cmocka_unit_test(test_callback),    cmocka_unit_test(test_known_operations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
