@@ -16,12 +16,16 @@ struct conn;
 /*
  * Call the client and wait for its answer, until reactor time @deadline_ns.  *@ret_status: the operation's status (or
  * that of CB_SEQUENCE, or of the compound).  -ENOTCONN: no session of the client has a connection for callbacks;
- * -ETIMEDOUT; -EPROTO: its answer is malformed.  Any session of the client that has a path is taken.
+ * -ETIMEDOUT; -EPROTO: its answer is malformed; -EMSGSIZE: the client takes no request of that size; -ENOMEM.  Any
+ * session of the client that has a path is taken.
  */
 FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status) MUST_CHECK;
-/* The same in a fiber of its own: nobody waits, a failure is counted and raises the status flags. */
+/* The same in a fiber of its own: nobody waits, a failure is counted.  @op is copied. */
 void backchannel_notify(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op);
+
+/* Whether a callback could be sent now. */
+bool backchannel_has_path(const struct client *client) MUST_CHECK;
 
 /* Of a new session that asked for callbacks (cb attributes are in it).  -ENOMEM. */
 int backchannel_init(struct mds *mds, struct session *session) MUST_CHECK;
