@@ -17,6 +17,7 @@
 
 struct client;
 struct conn;
+struct copy;
 struct file;
 struct net;
 struct open;
@@ -61,6 +62,8 @@ struct mds {
 	uint64_t memory_states; /* numbers given to states that are in memory only */
 	struct list lock_waits; /* struct lock_wait.by_mds, the oldest first */
 	unsigned int nr_lock_waits;
+	/* copy.c: asynchronous copies */
+	struct copy *copies;
 	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */
 	bool in_grace;
 	uint64_t grace_end_ns; /* reactor time */
