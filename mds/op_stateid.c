@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * TEST_STATEID and FREE_STATEID (RFC 8881, 18.48 and 18.38), and DELEGRETURN and DELEGPURGE (18.6, 18.5) of a server
+ * that gives no delegations.
+ */
+
+#include <stdlib.h>
+
+#include "mds/drop.h"
+#include "mds/ops.h"
+#include "mds/status.h"
+
+#define OP_STATEID_STATUS (-ECANCELED)
+
+FIBER_FN nfsstat4 op_test_stateid(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
+{
+	const TEST_STATEID4args *args = &arg->nfs_argop4_u.optest_stateid;
+	TEST_STATEID4resok *ok = &res->nfs_resop4_u.optest_stateid.TEST_STATEID4res_u.tsr_resok4;
+	unsigned int nr = args->ts_stateids.ts_stateids_len;
+	nfsstat4 *codes;
+
+	codes = wire_arena_alloc(&c->arena, nr * sizeof(*codes));
+	if (!codes && nr > 0)
+		return NFS4ERR_DELAY;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct state *state;
+
+		codes[i] = state_find(c, &args->ts_stateids.ts_stateids_val[i], STATE_ANY, &state);
+	}
+	ok->tsr_status_codes.tsr_status_codes_len = nr;
+	ok->tsr_status_codes.tsr_status_codes_val = codes;
+	return NFS4_OK;
+}
+
+struct op_free {
+	struct compound *c;
+	const struct stateid4 *stateid;
+	nfsstat4 status;
+	struct drop drop;
+};
+
+/* May @state go?  A lock stateid that has locks, and every open, is in use (18.38.3). */
+static nfsstat4 op_free_check(const struct state *state)
+{
+	if (state->kind == STATE_OPEN)
+		return state->revoked ? NFS4_OK : NFS4ERR_LOCKS_HELD;
+	if (state->kind == STATE_LOCK)
+		return list_is_empty(&container_of(state, struct lock_holder, state)->locks) ? NFS4_OK
+											     : NFS4ERR_LOCKS_HELD;
+	return NFS4ERR_BAD_STATEID;
+}
+
+static int op_free_body(struct txn *txn, void *arg)
+{
+	struct op_free *w = arg;
+	struct state *state;
+	bool fits;
+
+	drop_init(&w->drop, w->c->mds, NFS4_OK);
+	w->status = state_find_any(w->c, w->stateid, STATE_ANY, &state);
+	if (!w->status)
+		w->status = op_free_check(state);
+	if (w->status)
+		return OP_STATEID_STATUS;
+	if (state->kind == STATE_OPEN)
+		fits = drop_open(&w->drop, container_of(state, struct open, state));
+	else
+		fits = drop_holder(&w->drop, container_of(state, struct lock_holder, state));
+	assert(fits);
+	return drop_write(txn, &w->drop);
+}
+
+FIBER_FN nfsstat4 op_free_stateid(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
+{
+	struct txn_options opt = { .name = "free stateid", .log_max = DROP_LOG, .frees_space = true };
+	struct stateid4 stateid;
+	struct op_free *w;
+	nfsstat4 status;
+	int err;
+
+	status = compound_stateid(c, &arg->nfs_argop4_u.opfree_stateid.fsa_stateid, &stateid);
+	if (status)
+		return status;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NFS4ERR_DELAY;
+	w->c = c;
+	w->stateid = &stateid;
+	err = compound_run(c, &opt, op_free_body, w);
+	if (!err)
+		drop_apply(&w->drop);
+	status = err == OP_STATEID_STATUS ? w->status : nfs_status(err);
+	free(w);
+	return status;
+}
+
+FIBER_FN nfsstat4 op_delegreturn(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
+{
+	struct stateid4 stateid;
+	nfsstat4 status;
+
+	/* Whatever it is, it is no delegation. */
+	status = compound_stateid(c, &arg->nfs_argop4_u.opdelegreturn.deleg_stateid, &stateid);
+	return status ? status : NFS4ERR_BAD_STATEID;
+}
+
+FIBER_FN nfsstat4 op_delegpurge(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
+{
+	/* Only for servers that know CLAIM_DELEGATE_PREV (18.5.3). */
+	return NFS4ERR_NOTSUPP;
+}
