@@ -37,12 +37,12 @@ struct client {
 	uint32_t flags;	  /* of EXCHANGE_ID */
 	uint32_t minor;	  /* minor version of EXCHANGE_ID; 0: not known */
 	bool has_cred;
-	struct cred cred;	    /* who made it */
-	char impl[CLIENT_IMPL_MAX]; /* implementation id, for people: "Linux 6.12..." */
-	char peer[SOCK_ADDR_TEXT_MAX];		    /* address, for people */
-	uint64_t renewed_ns;	    /* reactor time of the last SEQUENCE */
-	unsigned int nr_in_use;	    /* compounds that run for it; it is not freed meanwhile */
-	bool gone;		    /* removed from the tables; freed when nr_in_use is 0 */
+	struct cred cred;	       /* who made it */
+	char impl[CLIENT_IMPL_MAX];    /* implementation id, for people: "Linux 6.12..." */
+	char peer[SOCK_ADDR_TEXT_MAX]; /* address, for people */
+	uint64_t renewed_ns;	       /* reactor time of the last SEQUENCE */
+	unsigned int nr_in_use;	       /* compounds that run for it; it is not freed meanwhile */
+	bool gone;		       /* removed from the tables; freed when nr_in_use is 0 */
 
 	/* CREATE_SESSION's own slot (18.36.4) */
 	uint32_t create_seq; /* of the last one that was answered */

@@ -70,7 +70,7 @@ static bool is_record(const struct blk_req *req, void *arg)
 	return le32_get(head.magic) == RECORD_MAGIC;
 }
 
-static FIBER_FN int body(void *arg)
+static FIBER_FN int torn_life(void *arg)
 {
 	struct bench *b = arg;
 	uint8_t zeros[SECTOR] = { 0 }, other[SECTOR];
@@ -114,7 +114,7 @@ static void test_lost_stays_lost(void **state)
 	b.cfg = (struct journal_config){
 		.reactor = b.r, .dev = sim_disk_open(b.d, b.r), .off = PLACE, .size = JOURNAL_SIZE_MIN, .era = 77
 	};
-	assert_int_equal(reactor_run(b.r, body, &b), 0);
+	assert_int_equal(reactor_run(b.r, torn_life, &b), 0);
 	blkdev_close(b.cfg.dev);
 	sim_disk_free(b.d);
 	reactor_close(b.r);

@@ -228,7 +228,7 @@ static FIBER_FN void dir_remove(struct nfs_test *t)
 }
 
 /* Returns whether it went through. */
-static FIBER_FN bool body(struct nfs_test *t)
+static FIBER_FN bool protocol_body(struct nfs_test *t)
 {
 	if (setjmp(t->env))
 		return false;
@@ -265,7 +265,7 @@ static FIBER_FN int test_fiber(void *arg)
 		return 1;
 	}
 	nfs_compound_init(&t->c);
-	if (!body(t) && !t->is_skipped) {
+	if (!protocol_body(t) && !t->is_skipped) {
 		for (unsigned int i = 0; i < t->nr_clients; i++)
 			if (t->clients[i]->conn)
 				nfs_conn_drop(t->clients[i]->conn);

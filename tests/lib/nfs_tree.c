@@ -265,7 +265,7 @@ struct wire_attrs tree_set_owner(const char *owner, const char *group)
 	return attrs;
 }
 
-FIBER_FN void tree_fill(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr)
+FIBER_FN void tree_populate(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr)
 {
 	char name[64];
 

@@ -99,7 +99,7 @@ TREE_TEST(test_readdir_lists_every_name_once)
 {
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 150);
+	tree_populate(t, &t->top, "n", 150);
 	list_all(t, &t->top, from_start(65536), &seen);
 	check_each_once(t, &seen, 150);
 }
@@ -110,7 +110,7 @@ TREE_TEST(test_readdir_in_small_pieces_lists_every_name_once)
 	struct seen seen = { .nr = 0 };
 
 	dir.attrs = NFS_ATTRS(FATTR4_TYPE, FATTR4_FILEID, FATTR4_MODE);
-	tree_fill(t, &t->top, "n", 50);
+	tree_populate(t, &t->top, "n", 50);
 	list_all(t, &t->top, dir, &seen);
 	check_each_once(t, &seen, 50);
 }
@@ -118,7 +118,7 @@ TREE_TEST(test_readdir_in_small_pieces_lists_every_name_once)
 /* 18.23.3: maxcount holds the whole result. */
 TREE_TEST(test_readdir_stays_within_maxcount)
 {
-	tree_fill(t, &t->top, "n", 50);
+	tree_populate(t, &t->top, "n", 50);
 	for (uint32_t maxcount = 200; maxcount < 1300; maxcount += 90) {
 		struct nfs_readdir dir = from_start(maxcount);
 		struct seen seen = { .nr = 0 };
@@ -135,7 +135,7 @@ TREE_TEST(test_readdir_with_room_for_nothing_is_toosmall)
 	struct nfs_readdir dir = from_start(WIRE_DIR_OVERHEAD + 8);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 1);
+	tree_populate(t, &t->top, "n", 1);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_TOOSMALL);
 	dir.maxcount = 0;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_TOOSMALL);
@@ -147,7 +147,7 @@ TREE_TEST(test_readdir_goes_by_dircount)
 	struct nfs_readdir dir = from_start(65536);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 50);
+	tree_populate(t, &t->top, "n", 50);
 	dir.dircount = 100;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	NFS_CHECK(t->test, seen.nr > 0 && seen.nr < 10);
@@ -158,7 +158,7 @@ TREE_TEST(test_readdir_gives_one_entry_whatever_dircount_says)
 	struct nfs_readdir dir = from_start(65536);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 5);
+	tree_populate(t, &t->top, "n", 5);
 	dir.dircount = 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	NFS_CHECK_EQ(t->test, seen.nr, 1);
@@ -182,7 +182,7 @@ TREE_TEST(test_readdir_with_another_verifier_is_not_same)
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 5);
+	tree_populate(t, &t->top, "n", 5);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	dir.verifier[3] ^= 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_NOT_SAME);
@@ -217,7 +217,7 @@ TREE_TEST(test_readdir_goes_on_while_names_come_and_go)
 	char name[16];
 	unsigned int i = 0;
 
-	tree_fill(t, &t->top, "n", 60);
+	tree_populate(t, &t->top, "n", 60);
 	while (!seen.eof) {
 		NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 		snprintf(name, sizeof(name), "x%u", 500 + i);
@@ -236,7 +236,7 @@ TREE_TEST(test_readdir_goes_on_behind_an_entry_that_is_gone)
 	struct seen first = { .nr = 0 }, rest = { .nr = 0 };
 	char name[16];
 
-	tree_fill(t, &t->top, "n", 20);
+	tree_populate(t, &t->top, "n", 20);
 	dir.dircount = 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &first), NFS4_OK);
 	for (unsigned int i = 0; i < 20; i++) {
@@ -333,7 +333,7 @@ TREE_TEST(test_readdir_of_an_attribute_to_set_is_inval)
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 1);
+	tree_populate(t, &t->top, "n", 1);
 	dir.attrs = NFS_ATTRS(FATTR4_TIME_MODIFY_SET);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_INVAL);
 }
