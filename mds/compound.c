@@ -216,7 +216,13 @@ static FIBER_FN nfsstat4 step(struct compound *c)
 		status = run_op(c, number, op);
 	if (c->replay || (c->skip && number == OP_SEQUENCE))
 		return status; /* its result, and what follows, is there already */
-	if (status == NFS4_OK || (status == NFS4ERR_DENIED && (number == OP_LOCK || number == OP_LOCKT))) {
+	if (status == NFS4ERR_DENIED && (number == OP_LOCK || number == OP_LOCKT)) {
+		/* The only failure that says more; every result begins with its status. */
+		c->res.nfs_resop4_u.oplock.status = status;
+		if (wire_results_add(&c->out, &c->res) == 0)
+			return status;
+	}
+	if (status == NFS4_OK) {
 		if (wire_results_add(&c->out, &c->res) == 0)
 			return status;
 		assert(!c->noted);

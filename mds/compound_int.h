@@ -15,7 +15,8 @@ FIBER_FN nfsstat4 compound_execute(struct compound *c) MUST_CHECK;
  * SEQUENCE (RFC 8881, 18.46), always the first operation: finds session and slot, which then belong to this compound
  * until slot_finish().  c->replay: this request was answered before, and c->slot->reply is the answer.
  */
-nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4args *args, struct SEQUENCE4res *res) MUST_CHECK;
+FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4args *args, struct SEQUENCE4res *res)
+	MUST_CHECK;
 /* slot_note()'s transaction has committed. */
 void slot_noted(struct compound *c);
 /* The compound is over: keep its reply, if that is to be kept, and free the slot for the next request. */

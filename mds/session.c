@@ -54,6 +54,7 @@ struct session *session_new(struct mds *mds, struct client *client, uint32_t num
 	s->back = *back;
 	s->nr_slots = fore->ca_maxrequests;
 	list_init(&s->conns);
+	wait_queue_init(&s->slot_freed);
 	return s;
 }
 
@@ -85,6 +86,7 @@ void session_remove(struct mds *mds, struct session *session)
 	mds->nr_sessions--;
 	mds->reply_cache_bytes -= session_cache_bytes(session);
 	session->gone = true;
+	wait_queue_wake_all(&session->slot_freed);
 	conn_unbind_session(session);
 	backchannel_release(session);
 	if (session->nr_in_use == 0)

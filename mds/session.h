@@ -69,6 +69,7 @@ struct session {
 	uint32_t cb_uid, cb_gid;
 	uint32_t nr_slots;
 	struct slot *slots;
+	struct wait_queue slot_freed;
 	unsigned int nr_in_use; /* compounds */
 	bool gone;
 	struct backchannel *backchannel; /* backchannel.c's */

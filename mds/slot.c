@@ -17,6 +17,8 @@
 #include "mds/conn.h"
 #include "mds/session.h"
 
+#define SLOT_AWAIT_NS (10 * 1000000000ull)
+
 struct note {
 	uint8_t bytes[sizeof(struct record_slot) + RECORD_SLOT_BYTES_MAX];
 	uint32_t len;
@@ -213,7 +215,21 @@ static nfsstat4 sequence_check(const struct compound *c, const struct session *s
 	return NFS4_OK;
 }
 
-nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4args *args, struct SEQUENCE4res *res)
+/* The same request is being served still, perhaps for a connection that broke: the answer will be the same for both.
+ */
+static FIBER_FN void slot_await(struct compound *c, struct session *session, const struct slot *slot, uint32_t seqid)
+{
+	uint64_t deadline = reactor_now_ns(c->mds->reactor) + SLOT_AWAIT_NS;
+
+	session_hold(session);
+	while (slot->state == SLOT_BUSY && slot->seqid == seqid && !session->gone && !c->conn->closed) {
+		if (wait_queue_wait_until(&session->slot_freed, deadline))
+			break;
+	}
+	session_drop(c->mds, session);
+}
+
+FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4args *args, struct SEQUENCE4res *res)
 {
 	struct session *session = session_find(c->mds, args->sa_sessionid);
 	struct SEQUENCE4resok *ok = &res->SEQUENCE4res_u.sr_resok4;
@@ -227,7 +243,10 @@ nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4args *args, 
 	status = sequence_check(c, session, args);
 	if (status != NFS4_OK)
 		return status;
-	/* What a failure of a resumed compound would write on must be as it was. */
+	slot_await(c, session, &session->slots[args->sa_slotid], args->sa_sequenceid);
+	session = session_find(c->mds, args->sa_sessionid);
+	if (!session)
+		return NFS4ERR_BADSESSION;
 	status = slot_take(c, &session->slots[args->sa_slotid], args->sa_sequenceid);
 	if (status != NFS4_OK)
 		return status;
@@ -270,4 +289,5 @@ void slot_finish(struct compound *c, const void *reply, uint32_t len)
 		}
 	}
 	c->slot = NULL;
+	wait_queue_wake_all(&c->session->slot_freed);
 }

@@ -18,13 +18,14 @@
 #define CLIENT_ADDR "10.0.0.2"
 
 /* Limits are small, so that tests reach them. */
-static const char config_text[] = "listen = [ \"" SERVER_ADDR ":2049\" ];\n"
-				  "lease_seconds = 30;\n"
-				  "grace_seconds = 30;\n"
-				  "courtesy_seconds = 3600;\n"
-				  "limits = { buffer_bytes = \"64M\"; };\n"
-				  "exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;\n"
-				  "  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
+static const char config_text[] =
+	"listen = [ \"" SERVER_ADDR ":2049\" ];\n"
+	"lease_seconds = 30;\n"
+	"grace_seconds = 30;\n"
+	"courtesy_seconds = 3600;\n"
+	"limits = { buffer_bytes = \"64M\"; };\n"
+	"exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;\n"
+	"  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
 
 struct nfs_world {
 	struct store store;
@@ -40,7 +41,7 @@ static struct config *world_config(struct nfs_world *w, const char *text)
 	struct config *config;
 
 	if (config_load_text(text, strlen(text), "test", NULL, &config, &w->why)) {
-		fprintf(stderr, "the test's configuration: %s\n", w->why.nr ? w->why.at[0].text : "no memory");
+		fprintf(stderr, "the test's configuration: %s\n", w->why.nr ? w->why.items[0].text : "no memory");
 		abort();
 	}
 	return config;
@@ -57,7 +58,7 @@ int nfs_test_start(struct nfs_test *t)
 	cfg.format.journal_size = 16 << 20;
 	cfg.mount.cache_bytes = 32 << 20;
 	store_init(&w->store, &cfg);
-	w->config = world_config(w, t->test_case->config ? t->test_case->config : config_text);
+	w->config = world_config(w, config_text);
 	w->net = sim_net_new(w->store.r, cfg.seed, &rates);
 	w->server_host = sim_net_host(w->net, SERVER_ADDR);
 	t->world = w;
@@ -88,13 +89,11 @@ FIBER_FN int nfs_test_serve(struct nfs_test *t)
 	return err ? err : world_serve(w, false);
 }
 
-FIBER_FN int nfs_test_crash(struct nfs_test *t, bool discard_state)
+static FIBER_FN int world_restart(struct nfs_test *t, bool discard_state)
 {
 	struct nfs_world *w = t->world;
 	int err;
 
-	if (!w)
-		nfs_test_skip(t, "only our own server can be killed");
 	/* From now on nothing reaches the disk or the network; what still runs fails and ends. */
 	for (unsigned int i = 0; i < w->store.cfg.nr_disks; i++)
 		sim_disk_power_off(w->store.disks[i], SIM_POWER_ERRORS);
@@ -109,7 +108,12 @@ FIBER_FN int nfs_test_crash(struct nfs_test *t, bool discard_state)
 
 FIBER_FN int nfs_test_kill(struct nfs_test *t)
 {
-	return -ENOSYS;
+	return world_restart(t, false);
+}
+
+FIBER_FN int nfs_test_kill_discard(struct nfs_test *t)
+{
+	return world_restart(t, true);
 }
 
 FIBER_FN void nfs_test_unserve(struct nfs_test *t)

@@ -15,6 +15,8 @@ int nfs_test_start(struct nfs_test *t) MUST_CHECK;
 FIBER_FN int nfs_test_serve(struct nfs_test *t) MUST_CHECK;
 /* In a fiber: the server is killed as by -9 and started again on the same volume, at the same address. */
 FIBER_FN int nfs_test_kill(struct nfs_test *t) MUST_CHECK;
+/* The same, and the state of clients is discarded: a grace period follows (--discard-state). */
+FIBER_FN int nfs_test_kill_discard(struct nfs_test *t) MUST_CHECK;
 /* In that fiber again, when all connections are closed. */
 FIBER_FN void nfs_test_unserve(struct nfs_test *t);
 /* Outside of fibers: free all that nfs_test_start() made, t->reactor too. */

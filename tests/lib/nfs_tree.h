@@ -70,7 +70,7 @@ struct wire_attrs tree_set_size(uint64_t size);
 struct wire_attrs tree_set_owner(const char *owner, const char *group);
 
 /* Several, for a directory that has to have some: "PREFIX0", "PREFIX1" ...  Files are FIFOs: quicker than OPEN. */
-FIBER_FN void tree_fill(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr);
+FIBER_FN void tree_populate(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr);
 
 /* For a test's first lines: its session, its directory. */
 void tree_open(struct tree *t, struct nfs_test *test);
