@@ -22,7 +22,7 @@ void drop_init(struct drop *drop, struct mds *mds, nfsstat4 revoke)
 
 static bool drop_state(struct drop *drop, struct state *state)
 {
-	if (drop->nr == DROP_MAX)
+	if (drop->nr == DROP_MAX || (drop->revoke && drop->nr_states == DROP_REVOKE_STATES))
 		return false;
 	drop->orphan[drop->nr_states] = false;
 	drop->states[drop->nr_states++] = state;

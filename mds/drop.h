@@ -21,8 +21,9 @@ struct drop {
 	bool orphan[DROP_MAX];		/* of states: the file has no name */
 };
 
-#define DROP_LOG	(DROP_MAX * 20u)
-#define DROP_LOG_REVOKE (DROP_MAX * OPEN_LOG_PUT)
+#define DROP_REVOKE_STATES 16u /* of these, at once: each is written again */
+#define DROP_LOG	   (DROP_MAX * 20u)
+#define DROP_LOG_REVOKE	   (DROP_LOG + DROP_REVOKE_STATES * OPEN_LOG_PUT)
 
 /* Begin anew, at the start of a body too. */
 void drop_init(struct drop *drop, struct mds *mds, nfsstat4 revoke);

@@ -90,6 +90,7 @@ void lock_add(struct mds *mds, struct lock *lock)
 	list_add_after(&lock->by_file, where);
 	list_add_tail(&lock->by_holder, &lock->holder->locks);
 	file->nr_locks++;
+	lock->holder->nr_locks++;
 	mds->nr_locks++;
 	lock->holder->state.client->nr_locks++;
 }
@@ -99,6 +100,7 @@ void lock_remove(struct mds *mds, struct lock *lock)
 	list_del(&lock->by_file);
 	list_del(&lock->by_holder);
 	lock->holder->open->file->nr_locks--;
+	lock->holder->nr_locks--;
 	mds->nr_locks--;
 	lock->holder->state.client->nr_locks--;
 }

@@ -22,6 +22,7 @@ struct lock_holder {
 	struct open *open; /* NULL: revoked */
 	struct list by_open;
 	struct list locks; /* struct lock.by_holder */
+	unsigned int nr_locks;
 	uint32_t owner_len;
 	uint8_t owner[];
 };
@@ -36,8 +37,9 @@ struct lock {
 	bool write;
 };
 
-/* Ranges of one file, so that a change of them has a bound (I11). */
+/* Ranges of one file, and of one holder, so that a change of them has a bound (I11) and fits any journal. */
 #define LOCK_FILE_MAX	16384u
+#define LOCK_HOLDER_MAX 2048u
 
 #define LOCK_LOG_HOLDER (20u + (uint32_t)sizeof(struct record_locks) + NFS4_OPAQUE_LIMIT)
 #define LOCK_LOG_RANGE	(20u + (uint32_t)sizeof(struct record_lock))
