@@ -52,6 +52,7 @@ struct client {
 	struct list sessions; /* struct session.by_client */
 	unsigned int nr_sessions;
 	struct list states; /* struct state.by_client */
+	bool ends;	    /* its states are being given up: it gets none any more */
 	unsigned int nr_states, nr_revoked;
 	uint64_t nr_opens, nr_locks;
 };

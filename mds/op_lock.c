@@ -94,8 +94,8 @@ static nfsstat4 op_lock_find(struct op_lock *w, bool new_owner)
 	struct state *state;
 	nfsstat4 status;
 
-	if (c->client->gone)
-		return NFS4ERR_EXPIRED;
+	if (c->client->ends)
+		return NFS4ERR_DELAY;
 	status = state_find(c, &w->stateid, new_owner ? STATE_OPEN : STATE_LOCK, &state);
 	if (status)
 		return status;
@@ -122,6 +122,8 @@ static bool op_lock_full(const struct op_lock *w)
 	const struct client *client = w->c->client;
 
 	if (!w->holder && client->nr_states >= limits->opens_per_client + limits->locks_per_client)
+		return true;
+	if (w->holder && w->holder->nr_locks + w->plan.nr_fresh > LOCK_HOLDER_MAX)
 		return true;
 	return w->plan.nr_fresh > 0 && (w->file->nr_locks + w->plan.nr_fresh > LOCK_FILE_MAX ||
 					w->c->mds->nr_locks + w->plan.nr_fresh > limits->locks ||
@@ -241,7 +243,7 @@ static int op_locku_body(struct txn *txn, void *arg)
 		return OP_LOCK_STATUS;
 	if (!lock_ranges_plan(w->file, &w->owner, w->holder, w->first, w->last, w->how, &w->plan))
 		return OP_LOCK_GREW;
-	if (w->plan.nr_fresh > 0 && w->file->nr_locks + w->plan.nr_fresh > LOCK_FILE_MAX)
+	if (w->plan.nr_fresh > 0 && w->holder->nr_locks + w->plan.nr_fresh > LOCK_HOLDER_MAX)
 		return op_lock_refuse(w, NFS4ERR_DELAY);
 	return op_lock_put(txn, w);
 }
@@ -270,7 +272,8 @@ FIBER_FN static int op_lock_run(struct op_lock *w, int (*body)(struct txn *txn, 
 	for (unsigned int i = 0; i < OP_LOCK_TRIES && err == OP_LOCK_GREW; i++) {
 		if (!op_lock_prepare(w, new_owner))
 			return -ENOMEM;
-		opt.log_max = LOCK_LOG_HOLDER + (w->plan.max_changes + 2) * LOCK_LOG_RANGE;
+		/* Of all changes at most two are not deletions: at the two ends. */
+		opt.log_max = LOCK_LOG_HOLDER + w->plan.max_changes * 20u + 4 * LOCK_LOG_RANGE;
 		err = compound_run(w->c, &opt, body, w);
 	}
 	if (!err)
@@ -339,6 +342,9 @@ FIBER_FN static nfsstat4 op_lock_do(struct op_lock *w, bool waits, LOCK4res *res
 		status = op_lock_conflict(w->c, w->other, &revoked, &res->LOCK4res_u.denied);
 		if (status == NFS4ERR_DENIED && w->args->reclaim)
 			return NFS4ERR_RECLAIM_CONFLICT;
+		/* The only failure that says more than its status. */
+		if (status == NFS4ERR_DENIED)
+			res->status = status;
 		if (status == NFS4ERR_DENIED && waits)
 			lock_wait_add(w->c->mds, w->file, &w->c->fh, &w->owner, w->first, w->last,
 				      w->how == LOCK_RANGES_WRITE);
@@ -456,6 +462,7 @@ FIBER_FN nfsstat4 op_lockt(struct compound *c, const struct nfs_argop4 *arg, str
 		if (err != OP_LOCK_CONFLICT)
 			return err == OP_LOCK_STATUS ? w.status : nfs_status(err);
 		status = op_lock_conflict(c, w.other, &revoked, &res->nfs_resop4_u.oplockt.LOCKT4res_u.denied);
+		res->nfs_resop4_u.oplockt.status = status;
 	}
 	return status;
 }

@@ -263,8 +263,8 @@ int open_body_run(struct txn *txn, void *arg)
 
 	memset(b->ok, 0, sizeof(*b->ok));
 	b->made = false;
-	if (b->c->client->gone)
-		return open_body_refuse(b, NFS4ERR_EXPIRED);
+	if (b->c->client->ends)
+		return open_body_refuse(b, NFS4ERR_DELAY);
 	if (b->args->claim.claim == CLAIM_NULL)
 		err = open_body_by_name(txn, b, &inode, &trusted);
 	else

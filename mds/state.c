@@ -257,12 +257,11 @@ FIBER_FN int state_release_client(struct mds *mds, struct client *client, uint64
 	uint64_t seq;
 	int err;
 
-	state_forget_memory(mds, client);
-	if (client->nr_states == 0)
-		return 0;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	client->ends = true;
+	state_forget_memory(mds, client);
 	w->mds = mds;
 	w->client = client;
 	do {
@@ -272,6 +271,7 @@ FIBER_FN int state_release_client(struct mds *mds, struct client *client, uint64
 			*ret_seq = max_u64(*ret_seq, seq);
 		}
 	} while (!err && !w->all);
+	client->ends = !err;
 	free(w);
 	return err;
 }

@@ -90,8 +90,9 @@ nfsstat4 state_check_grace(const struct compound *c, bool reclaim) MUST_CHECK;
 /* DESTROY_CLIENTID: anything that a lease holds? */
 bool state_client_has_any(const struct client *client);
 /*
- * In client_destroy(), which has made sure that the client gets nothing new: delete its opens and locks, in bounded
- * transactions, from items and memory.  Files that are orphans without users go to the reaper (mds/reaper.h).
+ * In client_destroy(): the client gets no new state from here on; delete its opens and locks, in bounded
+ * transactions, from items and memory.  After an error it has what is left.  Files that are orphans without users go
+ * to the reaper (mds/reaper.h).
  * *@ret_seq is raised to the last transaction.
  */
 FIBER_FN int state_release_client(struct mds *mds, struct client *client, uint64_t *ret_seq) MUST_CHECK;
