@@ -13,6 +13,7 @@
 #include "mds/drop.h"
 #include "mds/open_body.h"
 #include "mds/ops.h"
+#include "mds/place.h"
 #include "mds/status.h"
 
 #define OPEN_WANTS                                                                                                   \
@@ -56,14 +57,21 @@ static nfsstat4 op_open_check_claim(const struct compound *c, const OPEN4args *a
 	return NFS4ERR_INVAL;
 }
 
-/* The current file handle must be a directory for CLAIM_NULL, else a file; in the pseudo file system all is fixed. */
+/* In the pseudo file system there are directories only, and nothing can be made. */
 static nfsstat4 op_open_check_pseudo(const struct compound *c, const OPEN4args *args)
 {
+	const component4 *name = &args->claim.open_claim4_u.file;
+	bool creates = args->openhow.opentype == OPEN4_CREATE;
+	const struct export_node *node;
+
 	if (c->fh.kind == FH_FILE)
 		return NFS4_OK;
 	if (args->claim.claim != CLAIM_NULL)
 		return NFS4ERR_ISDIR;
-	return args->openhow.opentype == OPEN4_CREATE ? NFS4ERR_ROFS : NFS4ERR_NOENT;
+	node = export_node_by_id(c->mds->exports, c->fh.ino);
+	if (node && export_child(node, name->component4_val, name->component4_len, place_peer(c)))
+		return creates && args->openhow.openflag4_u.how.mode != UNCHECKED4 ? NFS4ERR_EXIST : NFS4ERR_ISDIR;
+	return creates ? NFS4ERR_ROFS : NFS4ERR_NOENT;
 }
 
 static nfsstat4 op_open_decode_how(struct open_body *b)
