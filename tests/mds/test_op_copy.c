@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: Apache-2.0
+/* COPY, OFFLOAD_STATUS, OFFLOAD_CANCEL (RFC 7862, 4, 15.2, 15.8, 15.9, 16.1), one behaviour a test. */
+#include "tests/mds/io_lab.h"
+
+/* More than one synchronous COPY does where nothing can be shared. */
+#define LONG_COPY (COPY_SYNC_MAX + 100u)
+
+static FIBER_FN nfsstat4 copy_with(const COPY4args *args, struct data_file *src, struct data_file *dst,
+				   struct COPY4resok *ret_ok)
+{
+	struct nfs_argop4 arg = { .argop = OP_COPY };
+	nfsstat4 status;
+
+	arg.nfs_argop4_u.opcopy = *args;
+	lab.saved_fh = lab_fh(src);
+	lab.fh = lab_fh(dst);
+	status = lab_run(op_copy, &arg);
+	*ret_ok = lab.res.nfs_resop4_u.opcopy.COPY4res_u.cr_resok4;
+	return status;
+}
+
+/* Synchronous or not, as the server likes. */
+static FIBER_FN nfsstat4 copy_any(struct data_file *src, uint64_t src_off, struct data_file *dst, uint64_t dst_off,
+				  uint64_t len, struct COPY4resok *ret_ok)
+{
+	COPY4args args = {
+		.ca_src_offset = src_off,
+		.ca_dst_offset = dst_off,
+		.ca_count = len,
+		.ca_consecutive = TRUE,
+	};
+
+	return copy_with(&args, src, dst, ret_ok);
+}
+
+/* It is synchronous, and all of it is done. */
+static FIBER_FN void copy_whole(struct data_file *src, uint64_t src_off, struct data_file *dst, uint64_t dst_off,
+				uint64_t len)
+{
+	struct COPY4resok ok;
+
+	CHECK_EQ(copy_any(src, src_off, dst, dst_off, len, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 0);
+	CHECK_EQ(ok.cr_response.wr_count, len);
+	CHECK(ok.cr_requirements.cr_synchronous);
+	CHECK(ok.cr_requirements.cr_consecutive);
+}
+
+static FIBER_FN nfsstat4 copy_range(struct data_file *src, uint64_t src_off, struct data_file *dst, uint64_t dst_off,
+				    uint64_t len)
+{
+	struct COPY4resok ok;
+
+	return copy_any(src, src_off, dst, dst_off, len, &ok);
+}
+
+static struct data_file other;
+
+static FIBER_FN nfsstat4 copy_to(struct data_file *f)
+{
+	return copy_range(&other, 0, f, 0, BLK);
+}
+
+static FIBER_FN nfsstat4 copy_from(struct data_file *f)
+{
+	return copy_range(f, 0, &other, 0, BLK);
+}
+
+LAB_TEST(types)
+{
+	other = data_file_new(s, "other");
+	lab_fill(&other, 0, BLK, 0);
+	lab_check_types(s, copy_to);
+	data_file_unlink(s, "gone");
+	lab_check_types(s, copy_from);
+}
+
+/* Where blocks lie alike they are shared: no space is needed, however much it is. */
+LAB_TEST(shares)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct fs_stats before, after;
+
+	lab_fill(&f, 0, 20 * MIB, 0);
+	data_file_sync(&f);
+	fs_stats(s->fs, &before);
+	copy_whole(&f, 0, &g, 0, 20 * MIB);
+	CHECK(lab.recorded);
+	CHECK(lab.waits > 0);
+	fs_stats(s->fs, &after);
+	CHECK_EQ(before.free_blocks, after.free_blocks);
+	lab_expect(&g, 0, 20 * MIB, 0);
+}
+
+/* 15.2.3: a copy, not a link: later writes to either are not seen in the other. */
+LAB_TEST(independent)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 4 * BLK, 0);
+	copy_whole(&f, 0, &g, 0, 4 * BLK);
+	lab_fill(&f, BLK, 10, 777);
+	lab_fill(&g, 2 * BLK, 10, 888);
+	lab_expect(&g, 0, 2 * BLK, 0);
+	lab_expect(&f, 2 * BLK, 2 * BLK, 2 * BLK);
+}
+
+/* The parts of blocks before and behind those that are shared. */
+LAB_TEST(odd_ends)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 10 * BLK, 0);
+	lab_fill(&g, 0, 30 * BLK, 99);
+	copy_whole(&f, 100, &g, 20 * BLK + 100, 5 * BLK + 7);
+	lab_expect(&g, 0, 20 * BLK + 100, 99);
+	lab_expect(&g, 20 * BLK + 100, 5 * BLK + 7, 100);
+	lab_expect(&g, 25 * BLK + 107, 4 * BLK, 99 + 25 * BLK + 107);
+}
+
+LAB_TEST(odd_offsets)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 3 * MIB, 0);
+	copy_whole(&f, 123, &g, 7, 2 * MIB + 5);
+	lab_expect(&g, 7, 2 * MIB + 5, 123);
+	CHECK_EQ(data_file_size(&g), 2 * MIB + 12);
+}
+
+LAB_TEST(short_ranges)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 3 * BLK, 0);
+	for (uint64_t off = BLK - 2; off <= BLK + 2; off++)
+		for (uint64_t len = 1; len <= 4; len++) {
+			copy_whole(&f, off, &g, off, len);
+			lab_expect(&g, off, len, off);
+		}
+}
+
+/* ca_count 0: all from the offset on. */
+LAB_TEST(to_the_end)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct COPY4resok ok;
+
+	lab_fill(&f, 0, 2 * BLK + 100, 0);
+	CHECK_EQ(copy_any(&f, BLK, &g, 0, 0, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_count, BLK + 100);
+	lab_expect(&g, 0, BLK + 100, BLK);
+	CHECK_EQ(data_file_size(&g), BLK + 100);
+}
+
+LAB_TEST(nothing)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct COPY4resok ok;
+	struct inode before = data_file_inode(&g);
+
+	lab_fill(&f, 0, BLK, 0);
+	CHECK_EQ(copy_any(&f, BLK, &g, 0, 0, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_count, 0);
+	CHECK_EQ(data_file_inode(&g).change, before.change);
+}
+
+/* "If the source offset or the source offset plus count is greater than the size of the source file: NFS4ERR_INVAL"
+ */
+LAB_TEST(beyond_the_source)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 2 * BLK, 0);
+	CHECK_EQ(copy_range(&f, 0, &g, 0, 2 * BLK + 1), NFS4ERR_INVAL);
+	CHECK_EQ(copy_range(&f, 2 * BLK + 1, &g, 0, 0), NFS4ERR_INVAL);
+	CHECK_EQ(copy_range(&f, BLK, &g, 0, UINT64_MAX), NFS4ERR_INVAL);
+	CHECK_EQ(data_file_size(&g), 0);
+}
+
+LAB_TEST(destination_too_far)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, 2 * BLK, 0);
+	CHECK_EQ(copy_range(&f, 0, &g, UINT64_MAX, 2), NFS4ERR_INVAL);
+	CHECK_EQ(copy_range(&f, 0, &g, INODE_SIZE_MAX, 2), NFS4ERR_FBIG);
+}
+
+LAB_TEST(within_one_file)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_fill(&f, 0, 4 * BLK, 0);
+	copy_whole(&f, 0, &f, 2 * BLK, 2 * BLK);
+	copy_whole(&f, 1, &f, 101, 100);
+	lab_expect(&f, 2 * BLK, 2 * BLK, 0);
+	lab_expect(&f, 101, 100, 1);
+}
+
+LAB_TEST(overlap)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_fill(&f, 0, 4 * BLK, 0);
+	CHECK_EQ(copy_range(&f, 0, &f, 99, 100), NFS4ERR_INVAL);
+	CHECK_EQ(copy_range(&f, 99, &f, 0, 100), NFS4ERR_INVAL);
+	CHECK_EQ(copy_range(&f, 0, &f, 0, 4 * BLK), NFS4ERR_INVAL);
+	lab_expect(&f, 0, 4 * BLK, 0);
+}
+
+/* As WRITE: the level that was reached, and the verifier that COMMIT has too. */
+LAB_TEST(verifier)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct COPY4resok ok;
+
+	lab_fill(&f, 0, BLK, 0);
+	CHECK_EQ(copy_any(&f, 0, &g, 0, BLK, &ok), NFS4_OK);
+	CHECK(!memcmp(ok.cr_response.wr_writeverf, "verifier", 8));
+}
+
+LAB_TEST(other_server)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	netloc4 where = { .nl_type = NL4_NAME };
+	COPY4args args = { .ca_count = 1 };
+	struct COPY4resok ok;
+
+	lab_fill(&f, 0, BLK, 0);
+	args.ca_source_server.ca_source_server_len = 1;
+	args.ca_source_server.ca_source_server_val = &where;
+	CHECK_EQ(copy_with(&args, &f, &g, &ok), NFS4ERR_NOTSUPP);
+}
+
+LAB_TEST(read_only)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, BLK, 0);
+	lab.may_change = NFS4ERR_ROFS;
+	CHECK_EQ(copy_range(&f, 0, &g, 0, BLK), NFS4ERR_ROFS);
+}
+
+LAB_TEST(set_user_id)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, BLK, 0);
+	lab_chmod(&g, 04755, LAB_USER);
+	lab.cred = (struct cred){ .uid = LAB_USER, .gid = LAB_USER };
+	CHECK_EQ(copy_range(&f, 0, &g, 0, BLK), NFS4_OK);
+	CHECK_EQ(data_file_inode(&g).mode & 07777, 0755);
+}
+
+/* No space: what was copied counts, and the client comes again. */
+LAB_TEST(no_space)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g"), h = data_file_new(s, "h");
+	struct COPY4resok ok;
+	struct fs_stats stats;
+	struct inode inode;
+	uint64_t seq;
+
+	lab_fill(&f, 0, 8 * MIB, 0);
+	fs_stats(s->fs, &stats);
+	CHECK_EQ(data_allocate(s->fs, h.ino, h.generation, 0, (stats.free_blocks - 700) * BLK, NULL, &inode, &seq),
+		 0);
+	CHECK_EQ(copy_any(&f, 1, &g, 0, 8 * MIB - 1, &ok), NFS4_OK);
+	CHECK(lab.recorded);
+	CHECK(ok.cr_response.wr_count > 0 && ok.cr_response.wr_count < 8 * MIB - 1);
+	CHECK_EQ(data_file_size(&g), ok.cr_response.wr_count);
+	lab_expect(&g, 0, ok.cr_response.wr_count, 1);
+	CHECK_EQ(copy_any(&f, 1 + ok.cr_response.wr_count, &g, ok.cr_response.wr_count, 4 * MIB, &ok), NFS4ERR_NOSPC);
+}
+
+/* The client wants it synchronous: it gets a first part. */
+LAB_TEST(must_be_synchronous)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	COPY4args args = { .ca_src_offset = 1, .ca_count = LONG_COPY, .ca_synchronous = TRUE };
+	struct COPY4resok ok;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	CHECK_EQ(copy_with(&args, &f, &g, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 0);
+	CHECK(ok.cr_requirements.cr_synchronous);
+	CHECK_EQ(ok.cr_response.wr_count, COPY_SYNC_MAX);
+	lab_expect(&g, 0, COPY_SYNC_MAX, 1);
+}
+
+/* So does who cannot be called back. */
+LAB_TEST(no_callbacks)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct COPY4resok ok;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	lab.has_path = false;
+	CHECK_EQ(copy_any(&f, 1, &g, 0, LONG_COPY, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 0);
+	CHECK_EQ(ok.cr_response.wr_count, COPY_SYNC_MAX);
+}
+
+/* Begin a long copy from f to g. */
+static FIBER_FN struct stateid4 copy_begin(struct data_file *f, struct data_file *g)
+{
+	struct COPY4resok ok;
+
+	CHECK_EQ(copy_any(f, 1, g, 0, LONG_COPY, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 1);
+	CHECK_EQ(ok.cr_response.wr_count, 0);
+	CHECK(!ok.cr_requirements.cr_synchronous);
+	CHECK(lab.changed);
+	return ok.cr_response.wr_callback_id.wr_callback_id_val[0];
+}
+
+static FIBER_FN nfsstat4 copy_status(struct data_file *g, const struct stateid4 *stateid,
+				     struct OFFLOAD_STATUS4resok *ret_ok)
+{
+	struct nfs_argop4 arg = { .argop = OP_OFFLOAD_STATUS };
+	nfsstat4 status;
+
+	arg.nfs_argop4_u.opoffload_status.osa_stateid = *stateid;
+	lab.fh = lab_fh(g);
+	status = lab_run(op_offload_status, &arg);
+	*ret_ok = lab.res.nfs_resop4_u.opoffload_status.OFFLOAD_STATUS4res_u.osr_resok4;
+	return status;
+}
+
+static FIBER_FN nfsstat4 copy_stop(struct data_file *g, const struct stateid4 *stateid)
+{
+	struct nfs_argop4 arg = { .argop = OP_OFFLOAD_CANCEL };
+
+	arg.nfs_argop4_u.opoffload_cancel.oca_stateid = *stateid;
+	lab.fh = lab_fh(g);
+	return lab_run(op_offload_cancel, &arg);
+}
+
+static FIBER_FN void wait_for_end(void)
+{
+	while (lab.mds.nr_fibers > 0)
+		fiber_sleep_ns(LAB_SECOND / 1000);
+}
+
+/* 16.1: CB_OFFLOAD says how it ended; then the stateid is no more. */
+LAB_TEST(asynchronous)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	const struct write_response4 *ok = &lab.cb.coa_offload_info.offload_info4_u.coa_resok4;
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	stateid = copy_begin(&f, &g);
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
+	CHECK_EQ(status.osr_complete.osr_complete_len, 0);
+	CHECK(status.osr_count < LONG_COPY);
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 1);
+	CHECK(!memcmp(&lab.cb.coa_stateid, &stateid, sizeof(stateid)));
+	CHECK_EQ(lab.cb.coa_fh.nfs_fh4_len, FH_SIZE);
+	CHECK_EQ(lab.cb.coa_offload_info.coa_status, NFS4_OK);
+	CHECK_EQ(ok->wr_count, LONG_COPY);
+	CHECK_EQ(ok->wr_committed, FILE_SYNC4);
+	CHECK(!memcmp(ok->wr_writeverf, "verifier", 8));
+	lab_expect(&g, 0, LONG_COPY, 1);
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4ERR_BAD_STATEID);
+	CHECK_EQ(copy_stop(&g, &stateid), NFS4ERR_BAD_STATEID);
+}
+
+/* What CB_OFFLOAD has promised is there after a power cut. */
+LAB_TEST(asynchronous_is_durable)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	copy_begin(&f, &g);
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 1);
+	store_power_cut(s, 1);
+	CHECK_EQ(store_mount(s), 0);
+	lab.mds.fs = s->fs;
+	lab_expect(&g, 0, LONG_COPY, 1);
+}
+
+/* While the client does not take the callback, the end can be asked for (15.9.3). */
+LAB_TEST(finished)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	lab.cb_status = NFS4ERR_DELAY;
+	stateid = copy_begin(&f, &g);
+	while (lab.nr_callbacks < 2)
+		fiber_sleep_ns(LAB_SECOND / 1000);
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
+	CHECK_EQ(status.osr_count, LONG_COPY);
+	CHECK_EQ(status.osr_complete.osr_complete_len, 1);
+	CHECK_EQ(status.osr_complete.osr_complete_val[0], NFS4_OK);
+	CHECK_EQ(copy_stop(&g, &stateid), NFS4ERR_COMPLETE_ALREADY);
+	lab.cb_status = NFS4_OK;
+	wait_for_end();
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4ERR_BAD_STATEID);
+}
+
+/* A client that cannot be reached is not called for ever. */
+LAB_TEST(unreachable)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	lab.cb_err = -ENOTCONN;
+	copy_begin(&f, &g);
+	wait_for_end();
+	CHECK(lab.nr_callbacks > 3 && lab.nr_callbacks < 100);
+}
+
+/* 15.8.3: nothing is written after that, and no callback comes. */
+LAB_TEST(cancel)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid;
+	uint64_t change;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	stateid = copy_begin(&f, &g);
+	while (data_file_size(&g) == 0)
+		fiber_yield();
+	CHECK_EQ(copy_stop(&g, &stateid), NFS4_OK);
+	CHECK(data_file_size(&g) < LONG_COPY);
+	change = data_file_inode(&g).change;
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4ERR_BAD_STATEID);
+	wait_for_end();
+	CHECK_EQ(data_file_inode(&g).change, change);
+	CHECK_EQ(lab.nr_callbacks, 0);
+}
+
+/* The stateid counts for its client and file only. */
+LAB_TEST(stateid_of_others)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid, bad;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	stateid = copy_begin(&f, &g);
+	CHECK_EQ(copy_status(&f, &stateid, &status), NFS4ERR_BAD_STATEID);
+	CHECK_EQ(copy_stop(&f, &stateid), NFS4ERR_BAD_STATEID);
+	bad = stateid;
+	bad.seqid++;
+	CHECK_EQ(copy_status(&g, &bad, &status), NFS4ERR_BAD_STATEID);
+	bad.seqid = 0;
+	CHECK_EQ(copy_status(&g, &bad, &status), NFS4_OK);
+	bad.other[0]++;
+	CHECK_EQ(copy_status(&g, &bad, &status), NFS4ERR_BAD_STATEID);
+	wait_for_end();
+}
+
+/* An error ends it, with how far it came (16.1.1). */
+LAB_TEST(asynchronous_error)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g"), h = data_file_new(s, "h");
+	struct fs_stats stats;
+	struct inode inode;
+	uint64_t seq;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	fs_stats(s->fs, &stats);
+	CHECK_EQ(data_allocate(s->fs, h.ino, h.generation, 0, (stats.free_blocks - 1500) * BLK, NULL, &inode, &seq),
+		 0);
+	copy_begin(&f, &g);
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 1);
+	CHECK_EQ(lab.cb.coa_offload_info.coa_status, NFS4ERR_NOSPC);
+	CHECK_EQ(lab.cb.coa_offload_info.offload_info4_u.coa_bytes_copied, data_file_size(&g));
+	CHECK(data_file_size(&g) > 0);
+}
+
+/* I11: a client's fifth is synchronous. */
+LAB_TEST(bounded)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct COPY4resok ok;
+	struct stateid4 stateids[COPY_ASYNC_CLIENT_MAX];
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	for (unsigned int i = 0; i < COPY_ASYNC_CLIENT_MAX; i++) {
+		stateids[i] = copy_begin(&f, &g);
+		for (unsigned int k = 0; k < i; k++)
+			CHECK(memcmp(&stateids[i], &stateids[k], sizeof(stateids[i])) != 0);
+	}
+	CHECK_EQ(copy_any(&f, 1, &g, 0, LONG_COPY, &ok), NFS4_OK);
+	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 0);
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, COPY_ASYNC_CLIENT_MAX);
+}
+
+/* It stops with its client, and with the server. */
+LAB_TEST(client_goes)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	copy_begin(&f, &g);
+	lab.client.gone = true;
+	wait_for_end();
+	CHECK(data_file_size(&g) < LONG_COPY);
+	CHECK_EQ(lab.nr_callbacks, 0);
+	lab.client.gone = false;
+	copy_begin(&f, &g);
+	lab.mds.stopping = true;
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_independent),
+		cmocka_unit_test(test_odd_ends),
+		cmocka_unit_test(test_odd_offsets),
+		cmocka_unit_test(test_short_ranges),
+		cmocka_unit_test(test_to_the_end),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_beyond_the_source),
+		cmocka_unit_test(test_destination_too_far),
+		cmocka_unit_test(test_within_one_file),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_verifier),
+		cmocka_unit_test(test_other_server),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_set_user_id),
+		cmocka_unit_test(test_no_space),
+		cmocka_unit_test(test_must_be_synchronous),
+		cmocka_unit_test(test_no_callbacks),
+		cmocka_unit_test(test_asynchronous),
+		cmocka_unit_test(test_asynchronous_is_durable),
+		cmocka_unit_test(test_finished),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_stateid_of_others),
+		cmocka_unit_test(test_asynchronous_error),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_client_goes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+/* READ (RFC 8881, 18.22), one behaviour a test. */
+#include "tests/mds/io_lab.h"
+
+static FIBER_FN nfsstat4 read_one(struct data_file *f)
+{
+	struct READ4resok ok;
+
+	return lab_read(f, 0, 1, &ok);
+}
+
+LAB_TEST(types)
+{
+	lab_check_types(s, read_one);
+}
+
+LAB_TEST(pseudo)
+{
+	struct nfs_argop4 arg = { .argop = OP_READ };
+
+	lab.fh = (struct fh){ .kind = FH_PSEUDO, .ino = 3 };
+	CHECK_EQ(lab_run(op_read, &arg), NFS4ERR_ISDIR);
+}
+
+LAB_TEST(bytes)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+	uint8_t want[5000];
+
+	lab_fill(&f, 0, 10000, 0);
+	CHECK_EQ(lab_read(&f, 123, 5000, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 5000);
+	CHECK(!ok.eof);
+	lab_pattern(want, sizeof(want), 123);
+	CHECK(!memcmp(ok.data.data_val, want, sizeof(want)));
+	CHECK_EQ(lab.asked, STATE_READ);
+}
+
+/* Nothing but data and padding comes, and the padding is zeros. */
+LAB_TEST(padding)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 100, 0);
+	memset(lab.reply, 0xff, 200);
+	CHECK_EQ(lab_read(&f, 0, 5, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 5);
+	CHECK(!memcmp(ok.data.data_val + 5, "\0\0\0", 3));
+	CHECK_EQ((uint8_t)ok.data.data_val[8], 0xff);
+}
+
+/* offset + count is the size: eof. */
+LAB_TEST(eof_exactly)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 1000, 0);
+	CHECK_EQ(lab_read(&f, 900, 100, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 100);
+	CHECK(ok.eof);
+}
+
+LAB_TEST(eof_not_yet)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 1000, 0);
+	CHECK_EQ(lab_read(&f, 900, 99, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 99);
+	CHECK(!ok.eof);
+}
+
+LAB_TEST(eof_across)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 1000, 0);
+	CHECK_EQ(lab_read(&f, 900, 5000, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 100);
+	CHECK(ok.eof);
+}
+
+/* At and behind the size: no data, and no error. */
+LAB_TEST(beyond)
+{
+	static const uint64_t offs[] = { 1000, 1001, 5000, INODE_SIZE_MAX, INODE_SIZE_MAX + 1, UINT64_MAX };
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 1000, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(offs); i++) {
+		CHECK_EQ(lab_read(&f, offs[i], UINT32_MAX, &ok), NFS4_OK);
+		CHECK_EQ(ok.data.data_len, 0);
+		CHECK(ok.eof);
+	}
+}
+
+LAB_TEST(count_0)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 1000, 0);
+	CHECK_EQ(lab_read(&f, 10, 0, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 0);
+	CHECK(!ok.eof);
+	CHECK_EQ(lab_read(&f, 1000, 0, &ok), NFS4_OK);
+	CHECK(ok.eof);
+	/* "Again subject to access permissions checking." */
+	lab.io_status = NFS4ERR_OPENMODE;
+	CHECK_EQ(lab_read(&f, 10, 0, &ok), NFS4ERR_OPENMODE);
+}
+
+LAB_TEST(empty_file)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	CHECK_EQ(lab_read(&f, 0, 100, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 0);
+	CHECK(ok.eof);
+}
+
+LAB_TEST(hole)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	data_file_truncate(&f, 100000);
+	CHECK_EQ(lab_read(&f, 10, 50000, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, 50000);
+	CHECK(data_file_is_zero(ok.data.data_val, 50000));
+}
+
+/* As much as the session's reply holds, and no eof. */
+LAB_TEST(reply_is_small)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 10000, 0);
+	lab.reply_max = 1000;
+	CHECK_EQ(lab_read(&f, 0, 5000, &ok), NFS4_OK);
+	CHECK(ok.data.data_len > 900 && ok.data.data_len < 1000);
+	CHECK(!ok.eof);
+	/* The whole file asked for: what is left out is not the end either. */
+	CHECK_EQ(lab_read(&f, 0, 10000, &ok), NFS4_OK);
+	CHECK(!ok.eof);
+	lab.reply_max = 28;
+	CHECK_EQ(lab_read(&f, 0, 5000, &ok), NFS4ERR_REP_TOO_BIG);
+}
+
+LAB_TEST(largest)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+	uint8_t *want = malloc(4 * MIB);
+
+	CHECK(want);
+	lab_pattern(want, 4 * MIB, 0);
+	lab_fill(&f, 0, 5 * MIB, 0);
+	CHECK_EQ(lab_read(&f, 0, UINT32_MAX, &ok), NFS4_OK);
+	CHECK_EQ(ok.data.data_len, NFS4_DATA_MAX);
+	CHECK(!memcmp(want, ok.data.data_val, 4 * MIB));
+	CHECK(!ok.eof);
+	free(want);
+}
+
+/* RFC 8881, 8.2.5 and 15.1: what the stateid's check says comes first. */
+LAB_TEST(stateid)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab.io_status = NFS4ERR_BAD_STATEID;
+	CHECK_EQ(read_one(&f), NFS4ERR_BAD_STATEID);
+	lab.io_status = NFS4ERR_LOCKED;
+	CHECK_EQ(read_one(&f), NFS4ERR_LOCKED);
+}
+
+LAB_TEST(mode_denies)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_chmod(&f, 0600, 0);
+	lab.cred = (struct cred){ .uid = LAB_USER, .gid = LAB_USER };
+	lab.owner_may = false;
+	CHECK_EQ(read_one(&f), NFS4ERR_ACCESS);
+	lab_chmod(&f, 0604, 0);
+	CHECK_EQ(read_one(&f), NFS4_OK);
+}
+
+/* An open that lets it pass is asked once. */
+LAB_TEST(open_overrides_mode)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_chmod(&f, 0, 0);
+	lab.cred = (struct cred){ .uid = LAB_USER, .gid = LAB_USER };
+	CHECK_EQ(read_one(&f), NFS4_OK);
+}
+
+LAB_TEST(owner_overrides_mode)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_chmod(&f, 0, LAB_USER);
+	lab.cred = (struct cred){ .uid = LAB_USER, .gid = LAB_USER };
+	lab.owner_may = false;
+	CHECK_EQ(read_one(&f), NFS4_OK);
+}
+
+/* Who may execute reads what he executes. */
+LAB_TEST(execute_is_read)
+{
+	struct data_file f = data_file_new(s, "f");
+
+	lab_chmod(&f, 0711, 0);
+	lab.cred = (struct cred){ .uid = LAB_USER, .gid = LAB_USER };
+	lab.owner_may = false;
+	CHECK_EQ(read_one(&f), NFS4_OK);
+}
+
+/* The access time: set by the first read after a change, kept by the next; never a reason for clients to look again.
+ */
+LAB_TEST(access_time)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct inode before, after;
+
+	lab_fill(&f, 0, 100, 0);
+	fiber_sleep_ns(LAB_SECOND);
+	before = data_file_inode(&f);
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	after = data_file_inode(&f);
+	CHECK(after.atime.sec > before.atime.sec);
+	CHECK_EQ(after.change, before.change);
+	CHECK_EQ(after.ctime.sec, before.ctime.sec);
+	CHECK_EQ(lab.waits, 0);
+	fiber_sleep_ns(10 * LAB_SECOND);
+	before = after;
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	after = data_file_inode(&f);
+	CHECK_EQ(after.atime.sec, before.atime.sec);
+	fiber_sleep_ns(25 * 3600 * LAB_SECOND);
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	CHECK(data_file_inode(&f).atime.sec > before.atime.sec);
+}
+
+LAB_TEST(access_time_read_only)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct inode before;
+
+	lab_fill(&f, 0, 100, 0);
+	fiber_sleep_ns(LAB_SECOND);
+	before = data_file_inode(&f);
+	lab.may_change = NFS4ERR_ROFS;
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	CHECK_EQ(data_file_inode(&f).atime.sec, before.atime.sec);
+}
+
+/* A time of change in the future doesn't make every read a change. */
+LAB_TEST(access_time_and_the_future)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct inode_attrs attrs = { .mask = INODE_SET_MTIME };
+	struct inode inode;
+	uint64_t seq;
+
+	lab_fill(&f, 0, 100, 0);
+	attrs.mtime.sec = data_file_inode(&f).mtime.sec + 1000000;
+	CHECK_EQ(data_setattr(s->fs, f.ino, f.generation, &attrs, NULL, &inode, &seq), 0);
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	fiber_sleep_ns(LAB_SECOND);
+	inode = data_file_inode(&f);
+	CHECK_EQ(read_one(&f), NFS4_OK);
+	CHECK_EQ(data_file_inode(&f).atime.sec, inode.atime.sec);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_pseudo),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_eof_exactly),
+		cmocka_unit_test(test_eof_not_yet),
+		cmocka_unit_test(test_eof_across),
+		cmocka_unit_test(test_beyond),
+		cmocka_unit_test(test_count_0),
+		cmocka_unit_test(test_empty_file),
+		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_reply_is_small),
+		cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_stateid),
+		cmocka_unit_test(test_mode_denies),
+		cmocka_unit_test(test_open_overrides_mode),
+		cmocka_unit_test(test_owner_overrides_mode),
+		cmocka_unit_test(test_execute_is_read),
+		cmocka_unit_test(test_access_time),
+		cmocka_unit_test(test_access_time_read_only),
+		cmocka_unit_test(test_access_time_and_the_future),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
