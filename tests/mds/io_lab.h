@@ -199,10 +199,10 @@ nfsstat4 nfs_status(int err)
 
 /* Running operations. */
 
-typedef FIBER_FN nfsstat4 lab_handler(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res);
-
 /* Run it with lab.fh and lab.saved_fh; lab.res is what a client would have read, if the status is NFS4_OK. */
-static inline FIBER_FN nfsstat4 lab_run(lab_handler *handler, const struct nfs_argop4 *arg)
+static inline FIBER_FN nfsstat4 lab_run(FIBER_FN nfsstat4 (*lab_op)(struct compound *c, const struct nfs_argop4 *arg,
+								    struct nfs_resop4 *res),
+					const struct nfs_argop4 *arg)
 {
 	static struct compound c;
 	struct wire_compound_in in = { .tag = (char *)(uintptr_t) "", .nr = 1 };
@@ -215,7 +215,7 @@ static inline FIBER_FN nfsstat4 lab_run(lab_handler *handler, const struct nfs_a
 	CHECK_EQ(wire_results_begin(&c.out, &c.enc, &in), 0);
 	c.res.resop = (nfs_opnum4)arg->argop;
 	lab.recorded = false;
-	status = handler(&c, arg, &c.res);
+	status = lab_op(&c, arg, &c.res);
 	CHECK_EQ(c.fh.ino, lab.fh.ino);
 	CHECK_EQ(c.saved_fh.ino, lab.saved_fh.ino);
 	lab.waits = c.wait_seq;
@@ -341,13 +341,13 @@ static inline FIBER_FN struct data_file lab_odd(struct store *s, uint32_t type)
 	return (struct data_file){ s, odd.inode.ino, odd.inode.generation };
 }
 
-struct lab_test {
-	FIBER_FN void (*body)(struct store *s);
+struct lab_case {
+	FIBER_FN void (*lab_body)(struct store *s);
 };
 
 static FIBER_FN void lab_main(struct store *s, void *arg)
 {
-	struct lab_test *t = arg;
+	const struct lab_case *test = arg;
 
 	memset(&lab, 0, sizeof(lab));
 	lab.store = s;
@@ -360,7 +360,7 @@ static FIBER_FN void lab_main(struct store *s, void *arg)
 	wait_queue_init(&lab.mds.idle);
 	lab.owner_may = true;
 	lab.has_path = true;
-	t->body(s);
+	test->lab_body(s);
 	while (lab.mds.nr_fibers > 0)
 		fiber_sleep_ns(LAB_SECOND / 100);
 	CHECK_EQ(lab.client.nr_in_use, 0);
@@ -368,15 +368,23 @@ static FIBER_FN void lab_main(struct store *s, void *arg)
 	wire_arena_release(&lab.arena);
 }
 
-static void lab_test_run(const struct lab_test *t)
+static void lab_test(void **state)
 {
 	struct store_config cfg = { .seed = 1, .disk_size = 128ull << 20 };
 
-	data_file_run(&cfg, lab_main, (void *)(uintptr_t)t);
+	data_file_run(&cfg, lab_main, *state);
 }
 
+#define LAB_TEST(fn)                                                                                                 \
+	{                                                                                                            \
+		.name = #fn, .test_func = lab_test, .initial_state = &(struct lab_case)                              \
+		{                                                                                                    \
+			fn                                                                                           \
+		}                                                                                                    \
+	}
+
 /* The three kinds of things that have no contents of this sort (RFC 8881, 18.22.3), and the pseudo file system. */
-static inline FIBER_FN void lab_check_types(struct store *s, FIBER_FN nfsstat4 (*op)(struct data_file *f))
+static inline FIBER_FN void lab_check_types(struct store *s, FIBER_FN nfsstat4 (*lab_one)(struct data_file *f))
 {
 	static const struct {
 		uint32_t type;
@@ -388,24 +396,15 @@ static inline FIBER_FN void lab_check_types(struct store *s, FIBER_FN nfsstat4 (
 	struct data_file root = { s, INO_ROOT, data_file_generation(s, INO_ROOT) };
 	struct data_file gone = data_file_new(s, "gone");
 
-	CHECK_EQ(op(&root), NFS4ERR_ISDIR);
+	CHECK_EQ(lab_one(&root), NFS4ERR_ISDIR);
 	gone.generation++;
-	CHECK_EQ(op(&gone), NFS4ERR_STALE);
+	CHECK_EQ(lab_one(&gone), NFS4ERR_STALE);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct data_file f = lab_odd(s, kinds[i].type);
 
-		CHECK_EQ(op(&f), kinds[i].status);
+		CHECK_EQ(lab_one(&f), kinds[i].status);
 		data_file_unlink(s, "odd");
 	}
 }
-
-#define LAB_TEST(name)                                                                                               \
-	static FIBER_FN void body_##name(struct store *s);                                                           \
-	static void test_##name(void **state)                                                                        \
-	{                                                                                                            \
-		static const struct lab_test t = { body_##name };                                                    \
-		lab_test_run(&t);                                                                                    \
-	}                                                                                                            \
-	static FIBER_FN void body_##name(struct store *s)
 
 #endif

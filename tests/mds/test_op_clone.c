@@ -26,7 +26,7 @@ static FIBER_FN nfsstat4 clone_from(struct data_file *f)
 	return clone_range(f, 0, &other, 0, BLK);
 }
 
-LAB_TEST(types)
+static FIBER_FN void do_types(struct store *s)
 {
 	other = data_file_new(s, "other");
 	lab_fill(&other, 0, BLK, 0);
@@ -35,7 +35,7 @@ LAB_TEST(types)
 	lab_check_types(s, clone_from);
 }
 
-LAB_TEST(shares)
+static FIBER_FN void do_shares(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct fs_stats before, after;
@@ -56,7 +56,7 @@ LAB_TEST(shares)
 }
 
 /* Whoever writes first writes for himself. */
-LAB_TEST(independent)
+static FIBER_FN void do_independent(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -72,7 +72,7 @@ LAB_TEST(independent)
 }
 
 /* cl_count 0: up to the end of the source, also within a block. */
-LAB_TEST(to_the_end)
+static FIBER_FN void do_to_the_end(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -82,7 +82,7 @@ LAB_TEST(to_the_end)
 	lab_expect(&g, 0, BLK + 100, BLK);
 }
 
-LAB_TEST(nothing)
+static FIBER_FN void do_nothing(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct inode before = data_file_inode(&g);
@@ -94,7 +94,7 @@ LAB_TEST(nothing)
 }
 
 /* Offsets must be multiples of clone_blksize, and the length too, unless it ends with the source. */
-LAB_TEST(alignment)
+static FIBER_FN void do_alignment(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -108,7 +108,7 @@ LAB_TEST(alignment)
 }
 
 /* The rest of the destination's block would be lost. */
-LAB_TEST(end_within_the_destination)
+static FIBER_FN void do_end_within_the_destination(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -118,7 +118,7 @@ LAB_TEST(end_within_the_destination)
 	lab_expect(&g, 0, 4 * BLK, 99);
 }
 
-LAB_TEST(beyond_the_source)
+static FIBER_FN void do_beyond_the_source(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -129,7 +129,7 @@ LAB_TEST(beyond_the_source)
 	CHECK_EQ(data_file_size(&g), 0);
 }
 
-LAB_TEST(destination_too_far)
+static FIBER_FN void do_destination_too_far(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -138,7 +138,7 @@ LAB_TEST(destination_too_far)
 	CHECK_EQ(clone_range(&f, 0, &g, round_down_u64(INODE_SIZE_MAX, BLK), 2 * BLK), NFS4ERR_FBIG);
 }
 
-LAB_TEST(within_one_file)
+static FIBER_FN void do_within_one_file(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -149,7 +149,7 @@ LAB_TEST(within_one_file)
 }
 
 /* "If the SAVED_FH and the CURRENT_FH refer to the same file and the ranges overlap: NFS4ERR_INVAL." */
-LAB_TEST(overlap)
+static FIBER_FN void do_overlap(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -161,7 +161,7 @@ LAB_TEST(overlap)
 }
 
 /* Into the middle of a longer file: what lies around it stays. */
-LAB_TEST(middle)
+static FIBER_FN void do_middle(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -173,7 +173,7 @@ LAB_TEST(middle)
 	lab_expect(&g, 4 * BLK, 4 * BLK, 99 + 4 * BLK);
 }
 
-LAB_TEST(read_only)
+static FIBER_FN void do_read_only(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -182,7 +182,7 @@ LAB_TEST(read_only)
 	CHECK_EQ(clone_range(&f, 0, &g, 0, BLK), NFS4ERR_ROFS);
 }
 
-LAB_TEST(stateids)
+static FIBER_FN void do_stateids(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -195,20 +195,20 @@ LAB_TEST(stateids)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_independent),
-		cmocka_unit_test(test_to_the_end),
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_alignment),
-		cmocka_unit_test(test_end_within_the_destination),
-		cmocka_unit_test(test_beyond_the_source),
-		cmocka_unit_test(test_destination_too_far),
-		cmocka_unit_test(test_within_one_file),
-		cmocka_unit_test(test_overlap),
-		cmocka_unit_test(test_middle),
-		cmocka_unit_test(test_read_only),
-		cmocka_unit_test(test_stateids),
+		LAB_TEST(do_types),
+		LAB_TEST(do_shares),
+		LAB_TEST(do_independent),
+		LAB_TEST(do_to_the_end),
+		LAB_TEST(do_nothing),
+		LAB_TEST(do_alignment),
+		LAB_TEST(do_end_within_the_destination),
+		LAB_TEST(do_beyond_the_source),
+		LAB_TEST(do_destination_too_far),
+		LAB_TEST(do_within_one_file),
+		LAB_TEST(do_overlap),
+		LAB_TEST(do_middle),
+		LAB_TEST(do_read_only),
+		LAB_TEST(do_stateids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

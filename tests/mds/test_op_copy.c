@@ -66,7 +66,7 @@ static FIBER_FN nfsstat4 copy_from(struct data_file *f)
 	return copy_range(f, 0, &other, 0, BLK);
 }
 
-LAB_TEST(types)
+static FIBER_FN void do_types(struct store *s)
 {
 	other = data_file_new(s, "other");
 	lab_fill(&other, 0, BLK, 0);
@@ -76,7 +76,7 @@ LAB_TEST(types)
 }
 
 /* Where blocks lie alike they are shared: no space is needed, however much it is. */
-LAB_TEST(shares)
+static FIBER_FN void do_shares(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct fs_stats before, after;
@@ -93,7 +93,7 @@ LAB_TEST(shares)
 }
 
 /* 15.2.3: a copy, not a link: later writes to either are not seen in the other. */
-LAB_TEST(independent)
+static FIBER_FN void do_independent(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -106,7 +106,7 @@ LAB_TEST(independent)
 }
 
 /* The parts of blocks before and behind those that are shared. */
-LAB_TEST(odd_ends)
+static FIBER_FN void do_odd_ends(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -118,7 +118,7 @@ LAB_TEST(odd_ends)
 	lab_expect(&g, 25 * BLK + 107, 4 * BLK, 99 + 25 * BLK + 107);
 }
 
-LAB_TEST(odd_offsets)
+static FIBER_FN void do_odd_offsets(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -128,7 +128,7 @@ LAB_TEST(odd_offsets)
 	CHECK_EQ(data_file_size(&g), 2 * MIB + 12);
 }
 
-LAB_TEST(short_ranges)
+static FIBER_FN void do_short_ranges(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -141,7 +141,7 @@ LAB_TEST(short_ranges)
 }
 
 /* ca_count 0: all from the offset on. */
-LAB_TEST(to_the_end)
+static FIBER_FN void do_to_the_end(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct COPY4resok ok;
@@ -153,7 +153,7 @@ LAB_TEST(to_the_end)
 	CHECK_EQ(data_file_size(&g), BLK + 100);
 }
 
-LAB_TEST(nothing)
+static FIBER_FN void do_nothing(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct COPY4resok ok;
@@ -167,7 +167,7 @@ LAB_TEST(nothing)
 
 /* "If the source offset or the source offset plus count is greater than the size of the source file: NFS4ERR_INVAL"
  */
-LAB_TEST(beyond_the_source)
+static FIBER_FN void do_beyond_the_source(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -178,7 +178,7 @@ LAB_TEST(beyond_the_source)
 	CHECK_EQ(data_file_size(&g), 0);
 }
 
-LAB_TEST(destination_too_far)
+static FIBER_FN void do_destination_too_far(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -187,7 +187,7 @@ LAB_TEST(destination_too_far)
 	CHECK_EQ(copy_range(&f, 0, &g, INODE_SIZE_MAX, 2), NFS4ERR_FBIG);
 }
 
-LAB_TEST(within_one_file)
+static FIBER_FN void do_within_one_file(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -198,7 +198,7 @@ LAB_TEST(within_one_file)
 	lab_expect(&f, 101, 100, 1);
 }
 
-LAB_TEST(overlap)
+static FIBER_FN void do_overlap(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -210,7 +210,7 @@ LAB_TEST(overlap)
 }
 
 /* As WRITE: the level that was reached, and the verifier that COMMIT has too. */
-LAB_TEST(verifier)
+static FIBER_FN void do_verifier(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct COPY4resok ok;
@@ -220,7 +220,7 @@ LAB_TEST(verifier)
 	CHECK(!memcmp(ok.cr_response.wr_writeverf, "verifier", 8));
 }
 
-LAB_TEST(other_server)
+static FIBER_FN void do_other_server(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	netloc4 where = { .nl_type = NL4_NAME };
@@ -233,7 +233,7 @@ LAB_TEST(other_server)
 	CHECK_EQ(copy_with(&args, &f, &g, &ok), NFS4ERR_NOTSUPP);
 }
 
-LAB_TEST(read_only)
+static FIBER_FN void do_read_only(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -242,7 +242,7 @@ LAB_TEST(read_only)
 	CHECK_EQ(copy_range(&f, 0, &g, 0, BLK), NFS4ERR_ROFS);
 }
 
-LAB_TEST(set_user_id)
+static FIBER_FN void do_set_user_id(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -254,7 +254,7 @@ LAB_TEST(set_user_id)
 }
 
 /* No space: what was copied counts, and the client comes again. */
-LAB_TEST(no_space)
+static FIBER_FN void do_no_space(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g"), h = data_file_new(s, "h");
 	struct COPY4resok ok;
@@ -275,7 +275,7 @@ LAB_TEST(no_space)
 }
 
 /* The client wants it synchronous: it gets a first part. */
-LAB_TEST(must_be_synchronous)
+static FIBER_FN void do_must_be_synchronous(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	COPY4args args = { .ca_src_offset = 1, .ca_count = LONG_COPY, .ca_synchronous = TRUE };
@@ -290,7 +290,7 @@ LAB_TEST(must_be_synchronous)
 }
 
 /* So does who cannot be called back. */
-LAB_TEST(no_callbacks)
+static FIBER_FN void do_no_callbacks(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct COPY4resok ok;
@@ -344,7 +344,7 @@ static FIBER_FN void wait_for_end(void)
 }
 
 /* 16.1: CB_OFFLOAD says how it ended; then the stateid is no more. */
-LAB_TEST(asynchronous)
+static FIBER_FN void do_asynchronous(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	const struct write_response4 *ok = &lab.cb.coa_offload_info.offload_info4_u.coa_resok4;
@@ -370,7 +370,7 @@ LAB_TEST(asynchronous)
 }
 
 /* What CB_OFFLOAD has promised is there after a power cut. */
-LAB_TEST(asynchronous_is_durable)
+static FIBER_FN void do_asynchronous_is_durable(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -385,7 +385,7 @@ LAB_TEST(asynchronous_is_durable)
 }
 
 /* While the client does not take the callback, the end can be asked for (15.9.3). */
-LAB_TEST(finished)
+static FIBER_FN void do_finished(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct OFFLOAD_STATUS4resok status;
@@ -407,7 +407,7 @@ LAB_TEST(finished)
 }
 
 /* A client that cannot be reached is not called for ever. */
-LAB_TEST(unreachable)
+static FIBER_FN void do_unreachable(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -419,7 +419,7 @@ LAB_TEST(unreachable)
 }
 
 /* 15.8.3: nothing is written after that, and no callback comes. */
-LAB_TEST(cancel)
+static FIBER_FN void do_cancel(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct OFFLOAD_STATUS4resok status;
@@ -440,7 +440,7 @@ LAB_TEST(cancel)
 }
 
 /* The stateid counts for its client and file only. */
-LAB_TEST(stateid_of_others)
+static FIBER_FN void do_stateid_of_others(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct OFFLOAD_STATUS4resok status;
@@ -461,7 +461,7 @@ LAB_TEST(stateid_of_others)
 }
 
 /* An error ends it, with how far it came (16.1.1). */
-LAB_TEST(asynchronous_error)
+static FIBER_FN void do_asynchronous_error(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g"), h = data_file_new(s, "h");
 	struct fs_stats stats;
@@ -481,7 +481,7 @@ LAB_TEST(asynchronous_error)
 }
 
 /* I11: a client's fifth is synchronous. */
-LAB_TEST(bounded)
+static FIBER_FN void do_bounded(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 	struct COPY4resok ok;
@@ -500,7 +500,7 @@ LAB_TEST(bounded)
 }
 
 /* It stops with its client, and with the server. */
-LAB_TEST(client_goes)
+static FIBER_FN void do_client_goes(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
 
@@ -520,34 +520,34 @@ LAB_TEST(client_goes)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_independent),
-		cmocka_unit_test(test_odd_ends),
-		cmocka_unit_test(test_odd_offsets),
-		cmocka_unit_test(test_short_ranges),
-		cmocka_unit_test(test_to_the_end),
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_beyond_the_source),
-		cmocka_unit_test(test_destination_too_far),
-		cmocka_unit_test(test_within_one_file),
-		cmocka_unit_test(test_overlap),
-		cmocka_unit_test(test_verifier),
-		cmocka_unit_test(test_other_server),
-		cmocka_unit_test(test_read_only),
-		cmocka_unit_test(test_set_user_id),
-		cmocka_unit_test(test_no_space),
-		cmocka_unit_test(test_must_be_synchronous),
-		cmocka_unit_test(test_no_callbacks),
-		cmocka_unit_test(test_asynchronous),
-		cmocka_unit_test(test_asynchronous_is_durable),
-		cmocka_unit_test(test_finished),
-		cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_stateid_of_others),
-		cmocka_unit_test(test_asynchronous_error),
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_client_goes),
+		LAB_TEST(do_types),
+		LAB_TEST(do_shares),
+		LAB_TEST(do_independent),
+		LAB_TEST(do_odd_ends),
+		LAB_TEST(do_odd_offsets),
+		LAB_TEST(do_short_ranges),
+		LAB_TEST(do_to_the_end),
+		LAB_TEST(do_nothing),
+		LAB_TEST(do_beyond_the_source),
+		LAB_TEST(do_destination_too_far),
+		LAB_TEST(do_within_one_file),
+		LAB_TEST(do_overlap),
+		LAB_TEST(do_verifier),
+		LAB_TEST(do_other_server),
+		LAB_TEST(do_read_only),
+		LAB_TEST(do_set_user_id),
+		LAB_TEST(do_no_space),
+		LAB_TEST(do_must_be_synchronous),
+		LAB_TEST(do_no_callbacks),
+		LAB_TEST(do_asynchronous),
+		LAB_TEST(do_asynchronous_is_durable),
+		LAB_TEST(do_finished),
+		LAB_TEST(do_unreachable),
+		LAB_TEST(do_cancel),
+		LAB_TEST(do_stateid_of_others),
+		LAB_TEST(do_asynchronous_error),
+		LAB_TEST(do_bounded),
+		LAB_TEST(do_client_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,12 +9,12 @@ static FIBER_FN nfsstat4 read_one(struct data_file *f)
 	return lab_read(f, 0, 1, &ok);
 }
 
-LAB_TEST(types)
+static FIBER_FN void do_types(struct store *s)
 {
 	lab_check_types(s, read_one);
 }
 
-LAB_TEST(pseudo)
+static FIBER_FN void do_pseudo(struct store *s)
 {
 	struct nfs_argop4 arg = { .argop = OP_READ };
 
@@ -22,7 +22,7 @@ LAB_TEST(pseudo)
 	CHECK_EQ(lab_run(op_read, &arg), NFS4ERR_ISDIR);
 }
 
-LAB_TEST(bytes)
+static FIBER_FN void do_bytes(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -38,7 +38,7 @@ LAB_TEST(bytes)
 }
 
 /* Nothing but data and padding comes, and the padding is zeros. */
-LAB_TEST(padding)
+static FIBER_FN void do_padding(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -52,7 +52,7 @@ LAB_TEST(padding)
 }
 
 /* offset + count is the size: eof. */
-LAB_TEST(eof_exactly)
+static FIBER_FN void do_eof_exactly(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -63,7 +63,7 @@ LAB_TEST(eof_exactly)
 	CHECK(ok.eof);
 }
 
-LAB_TEST(eof_not_yet)
+static FIBER_FN void do_eof_not_yet(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -74,7 +74,7 @@ LAB_TEST(eof_not_yet)
 	CHECK(!ok.eof);
 }
 
-LAB_TEST(eof_across)
+static FIBER_FN void do_eof_across(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -86,7 +86,7 @@ LAB_TEST(eof_across)
 }
 
 /* At and behind the size: no data, and no error. */
-LAB_TEST(beyond)
+static FIBER_FN void do_beyond(struct store *s)
 {
 	static const uint64_t offs[] = { 1000, 1001, 5000, INODE_SIZE_MAX, INODE_SIZE_MAX + 1, UINT64_MAX };
 	struct data_file f = data_file_new(s, "f");
@@ -100,7 +100,7 @@ LAB_TEST(beyond)
 	}
 }
 
-LAB_TEST(count_0)
+static FIBER_FN void do_count_0(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -116,7 +116,7 @@ LAB_TEST(count_0)
 	CHECK_EQ(lab_read(&f, 10, 0, &ok), NFS4ERR_OPENMODE);
 }
 
-LAB_TEST(empty_file)
+static FIBER_FN void do_empty_file(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -126,7 +126,7 @@ LAB_TEST(empty_file)
 	CHECK(ok.eof);
 }
 
-LAB_TEST(hole)
+static FIBER_FN void do_hole(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -138,7 +138,7 @@ LAB_TEST(hole)
 }
 
 /* As much as the session's reply holds, and no eof. */
-LAB_TEST(reply_is_small)
+static FIBER_FN void do_reply_is_small(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -155,7 +155,7 @@ LAB_TEST(reply_is_small)
 	CHECK_EQ(lab_read(&f, 0, 5000, &ok), NFS4ERR_REP_TOO_BIG);
 }
 
-LAB_TEST(largest)
+static FIBER_FN void do_largest(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct READ4resok ok;
@@ -172,7 +172,7 @@ LAB_TEST(largest)
 }
 
 /* RFC 8881, 8.2.5 and 15.1: what the stateid's check says comes first. */
-LAB_TEST(stateid)
+static FIBER_FN void do_stateid(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -182,7 +182,7 @@ LAB_TEST(stateid)
 	CHECK_EQ(read_one(&f), NFS4ERR_LOCKED);
 }
 
-LAB_TEST(mode_denies)
+static FIBER_FN void do_mode_denies(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -195,7 +195,7 @@ LAB_TEST(mode_denies)
 }
 
 /* An open that lets it pass is asked once. */
-LAB_TEST(open_overrides_mode)
+static FIBER_FN void do_open_overrides_mode(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -204,7 +204,7 @@ LAB_TEST(open_overrides_mode)
 	CHECK_EQ(read_one(&f), NFS4_OK);
 }
 
-LAB_TEST(owner_overrides_mode)
+static FIBER_FN void do_owner_overrides_mode(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -215,7 +215,7 @@ LAB_TEST(owner_overrides_mode)
 }
 
 /* Who may execute reads what he executes. */
-LAB_TEST(execute_is_read)
+static FIBER_FN void do_execute_is_read(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -227,7 +227,7 @@ LAB_TEST(execute_is_read)
 
 /* The access time: set by the first read after a change, kept by the next; never a reason for clients to look again.
  */
-LAB_TEST(access_time)
+static FIBER_FN void do_access_time(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct inode before, after;
@@ -251,7 +251,7 @@ LAB_TEST(access_time)
 	CHECK(data_file_inode(&f).atime.sec > before.atime.sec);
 }
 
-LAB_TEST(access_time_read_only)
+static FIBER_FN void do_access_time_read_only(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct inode before;
@@ -265,7 +265,7 @@ LAB_TEST(access_time_read_only)
 }
 
 /* A time of change in the future doesn't make every read a change. */
-LAB_TEST(access_time_and_the_future)
+static FIBER_FN void do_access_time_and_the_future(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct inode_attrs attrs = { .mask = INODE_SET_MTIME };
@@ -285,27 +285,27 @@ LAB_TEST(access_time_and_the_future)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_pseudo),
-		cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_padding),
-		cmocka_unit_test(test_eof_exactly),
-		cmocka_unit_test(test_eof_not_yet),
-		cmocka_unit_test(test_eof_across),
-		cmocka_unit_test(test_beyond),
-		cmocka_unit_test(test_count_0),
-		cmocka_unit_test(test_empty_file),
-		cmocka_unit_test(test_hole),
-		cmocka_unit_test(test_reply_is_small),
-		cmocka_unit_test(test_largest),
-		cmocka_unit_test(test_stateid),
-		cmocka_unit_test(test_mode_denies),
-		cmocka_unit_test(test_open_overrides_mode),
-		cmocka_unit_test(test_owner_overrides_mode),
-		cmocka_unit_test(test_execute_is_read),
-		cmocka_unit_test(test_access_time),
-		cmocka_unit_test(test_access_time_read_only),
-		cmocka_unit_test(test_access_time_and_the_future),
+		LAB_TEST(do_types),
+		LAB_TEST(do_pseudo),
+		LAB_TEST(do_bytes),
+		LAB_TEST(do_padding),
+		LAB_TEST(do_eof_exactly),
+		LAB_TEST(do_eof_not_yet),
+		LAB_TEST(do_eof_across),
+		LAB_TEST(do_beyond),
+		LAB_TEST(do_count_0),
+		LAB_TEST(do_empty_file),
+		LAB_TEST(do_hole),
+		LAB_TEST(do_reply_is_small),
+		LAB_TEST(do_largest),
+		LAB_TEST(do_stateid),
+		LAB_TEST(do_mode_denies),
+		LAB_TEST(do_open_overrides_mode),
+		LAB_TEST(do_owner_overrides_mode),
+		LAB_TEST(do_execute_is_read),
+		LAB_TEST(do_access_time),
+		LAB_TEST(do_access_time_read_only),
+		LAB_TEST(do_access_time_and_the_future),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static FIBER_FN nfsstat4 deallocate_one(struct data_file *f)
 	return deallocate(f, 0, 1);
 }
 
-LAB_TEST(types)
+static FIBER_FN void do_types(struct store *s)
 {
 	lab_check_types(s, seek_one);
 	data_file_unlink(s, "gone");
@@ -115,7 +115,7 @@ LAB_TEST(types)
 	lab_check_types(s, deallocate_one);
 }
 
-LAB_TEST(rights)
+static FIBER_FN void do_rights(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 
@@ -133,7 +133,7 @@ LAB_TEST(rights)
 	CHECK_EQ(read_plus_one(&f), NFS4_OK);
 }
 
-LAB_TEST(seek_data)
+static FIBER_FN void do_seek_data(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct seek_res4 res;
@@ -145,7 +145,7 @@ LAB_TEST(seek_data)
 	CHECK_EQ(res.sr_offset, 2 * BLK + 5);
 }
 
-LAB_TEST(seek_hole)
+static FIBER_FN void do_seek_hole(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct seek_res4 res;
@@ -159,7 +159,7 @@ LAB_TEST(seek_hole)
 }
 
 /* "All files MUST have a virtual hole at the end of the file." */
-LAB_TEST(seek_hole_at_the_end)
+static FIBER_FN void do_seek_hole_at_the_end(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct seek_res4 res;
@@ -171,7 +171,7 @@ LAB_TEST(seek_hole_at_the_end)
 }
 
 /* "If the server cannot find a corresponding sa_what, then the status will still be NFS4_OK, but sr_eof TRUE." */
-LAB_TEST(seek_data_none)
+static FIBER_FN void do_seek_data_none(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct seek_res4 res;
@@ -180,7 +180,7 @@ LAB_TEST(seek_data_none)
 	CHECK(res.sr_eof);
 }
 
-LAB_TEST(seek_beyond)
+static FIBER_FN void do_seek_beyond(struct store *s)
 {
 	static const uint64_t offs[] = { 8 * BLK, 8 * BLK + 1, INODE_SIZE_MAX + 1, UINT64_MAX };
 	struct data_file f = sparse_file(s);
@@ -192,7 +192,7 @@ LAB_TEST(seek_beyond)
 	}
 }
 
-LAB_TEST(seek_unknown)
+static FIBER_FN void do_seek_unknown(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct seek_res4 res;
@@ -201,7 +201,7 @@ LAB_TEST(seek_unknown)
 }
 
 /* Space that was only reserved is a hole. */
-LAB_TEST(seek_allocated)
+static FIBER_FN void do_seek_allocated(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct seek_res4 res;
@@ -213,7 +213,7 @@ LAB_TEST(seek_allocated)
 	CHECK(res.sr_eof);
 }
 
-LAB_TEST(allocate_grows)
+static FIBER_FN void do_allocate_grows(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	uint8_t buf[100];
@@ -229,7 +229,7 @@ LAB_TEST(allocate_grows)
 	CHECK(data_file_inode(&f).change > before.change);
 }
 
-LAB_TEST(allocate_keeps)
+static FIBER_FN void do_allocate_keeps(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -239,7 +239,7 @@ LAB_TEST(allocate_keeps)
 	lab_expect(&f, 0, 3 * BLK, 0);
 }
 
-LAB_TEST(allocate_too_much)
+static FIBER_FN void do_allocate_too_much(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct inode before = data_file_inode(&f);
@@ -249,7 +249,7 @@ LAB_TEST(allocate_too_much)
 	CHECK_EQ(data_file_inode(&f).blocks, before.blocks);
 }
 
-LAB_TEST(allocate_bad_range)
+static FIBER_FN void do_allocate_bad_range(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -258,7 +258,7 @@ LAB_TEST(allocate_bad_range)
 	CHECK_EQ(allocate(&f, INODE_SIZE_MAX, 1), NFS4ERR_FBIG);
 }
 
-LAB_TEST(deallocate_zeroes)
+static FIBER_FN void do_deallocate_zeroes(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	uint8_t buf[2 * BLK];
@@ -278,7 +278,7 @@ LAB_TEST(deallocate_zeroes)
 }
 
 /* The range may go beyond the end, and beyond all that can be; the size stays (15.4.3). */
-LAB_TEST(deallocate_beyond)
+static FIBER_FN void do_deallocate_beyond(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -291,7 +291,7 @@ LAB_TEST(deallocate_beyond)
 	CHECK_EQ(data_file_size(&f), 4 * BLK);
 }
 
-LAB_TEST(deallocate_bad_range)
+static FIBER_FN void do_deallocate_bad_range(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -300,7 +300,7 @@ LAB_TEST(deallocate_bad_range)
 }
 
 /* Changing contents takes set-user-ID away, as WRITE does. */
-LAB_TEST(set_user_id)
+static FIBER_FN void do_set_user_id(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -311,7 +311,7 @@ LAB_TEST(set_user_id)
 	CHECK_EQ(data_file_inode(&f).mode & 07777, 0755);
 }
 
-LAB_TEST(plus_data)
+static FIBER_FN void do_plus_data(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct read_plus_res4 res;
@@ -323,7 +323,7 @@ LAB_TEST(plus_data)
 	CHECK(!res.rpr_eof);
 }
 
-LAB_TEST(plus_hole)
+static FIBER_FN void do_plus_hole(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct read_plus_res4 res;
@@ -336,7 +336,7 @@ LAB_TEST(plus_hole)
 }
 
 /* In order, without gaps, and the end. */
-LAB_TEST(plus_mixed)
+static FIBER_FN void do_plus_mixed(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct read_plus_res4 res;
@@ -350,7 +350,7 @@ LAB_TEST(plus_mixed)
 }
 
 /* Two pieces of data with a length that needs padding before the second. */
-LAB_TEST(plus_padding)
+static FIBER_FN void do_plus_padding(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct read_plus_res4 res;
@@ -366,7 +366,7 @@ LAB_TEST(plus_padding)
 }
 
 /* Blocks that were only reserved hold nothing. */
-LAB_TEST(plus_allocated)
+static FIBER_FN void do_plus_allocated(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct read_plus_res4 res;
@@ -378,7 +378,7 @@ LAB_TEST(plus_allocated)
 	CHECK(res.rpr_eof);
 }
 
-LAB_TEST(plus_beyond)
+static FIBER_FN void do_plus_beyond(struct store *s)
 {
 	static const uint64_t offs[] = { 8 * BLK, 8 * BLK + 1, INODE_SIZE_MAX + 1, UINT64_MAX };
 	struct data_file f = sparse_file(s);
@@ -391,7 +391,7 @@ LAB_TEST(plus_beyond)
 	}
 }
 
-LAB_TEST(plus_count_0)
+static FIBER_FN void do_plus_count_0(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct read_plus_res4 res;
@@ -402,7 +402,7 @@ LAB_TEST(plus_count_0)
 }
 
 /* A file torn to pieces: a bounded number of them, and the next asks on. */
-LAB_TEST(plus_many_pieces)
+static FIBER_FN void do_plus_many_pieces(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct read_plus_res4 res;
@@ -426,7 +426,7 @@ LAB_TEST(plus_many_pieces)
 }
 
 /* As much as the session's reply holds. */
-LAB_TEST(plus_reply_is_small)
+static FIBER_FN void do_plus_reply_is_small(struct store *s)
 {
 	struct data_file f = sparse_file(s);
 	struct read_plus_res4 res;
@@ -445,32 +445,32 @@ LAB_TEST(plus_reply_is_small)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_rights),
-		cmocka_unit_test(test_seek_data),
-		cmocka_unit_test(test_seek_hole),
-		cmocka_unit_test(test_seek_hole_at_the_end),
-		cmocka_unit_test(test_seek_data_none),
-		cmocka_unit_test(test_seek_beyond),
-		cmocka_unit_test(test_seek_unknown),
-		cmocka_unit_test(test_seek_allocated),
-		cmocka_unit_test(test_allocate_grows),
-		cmocka_unit_test(test_allocate_keeps),
-		cmocka_unit_test(test_allocate_too_much),
-		cmocka_unit_test(test_allocate_bad_range),
-		cmocka_unit_test(test_deallocate_zeroes),
-		cmocka_unit_test(test_deallocate_beyond),
-		cmocka_unit_test(test_deallocate_bad_range),
-		cmocka_unit_test(test_set_user_id),
-		cmocka_unit_test(test_plus_data),
-		cmocka_unit_test(test_plus_hole),
-		cmocka_unit_test(test_plus_mixed),
-		cmocka_unit_test(test_plus_padding),
-		cmocka_unit_test(test_plus_allocated),
-		cmocka_unit_test(test_plus_beyond),
-		cmocka_unit_test(test_plus_count_0),
-		cmocka_unit_test(test_plus_many_pieces),
-		cmocka_unit_test(test_plus_reply_is_small),
+		LAB_TEST(do_types),
+		LAB_TEST(do_rights),
+		LAB_TEST(do_seek_data),
+		LAB_TEST(do_seek_hole),
+		LAB_TEST(do_seek_hole_at_the_end),
+		LAB_TEST(do_seek_data_none),
+		LAB_TEST(do_seek_beyond),
+		LAB_TEST(do_seek_unknown),
+		LAB_TEST(do_seek_allocated),
+		LAB_TEST(do_allocate_grows),
+		LAB_TEST(do_allocate_keeps),
+		LAB_TEST(do_allocate_too_much),
+		LAB_TEST(do_allocate_bad_range),
+		LAB_TEST(do_deallocate_zeroes),
+		LAB_TEST(do_deallocate_beyond),
+		LAB_TEST(do_deallocate_bad_range),
+		LAB_TEST(do_set_user_id),
+		LAB_TEST(do_plus_data),
+		LAB_TEST(do_plus_hole),
+		LAB_TEST(do_plus_mixed),
+		LAB_TEST(do_plus_padding),
+		LAB_TEST(do_plus_allocated),
+		LAB_TEST(do_plus_beyond),
+		LAB_TEST(do_plus_count_0),
+		LAB_TEST(do_plus_many_pieces),
+		LAB_TEST(do_plus_reply_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

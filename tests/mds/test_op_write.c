@@ -30,17 +30,17 @@ static FIBER_FN nfsstat4 commit_all(struct data_file *f)
 	return commit_range(f, 0, 0);
 }
 
-LAB_TEST(types)
+static FIBER_FN void do_types(struct store *s)
 {
 	lab_check_types(s, write_one);
 }
 
-LAB_TEST(types_of_nothing)
+static FIBER_FN void do_types_of_nothing(struct store *s)
 {
 	lab_check_types(s, write_none);
 }
 
-LAB_TEST(bytes)
+static FIBER_FN void do_bytes(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -54,7 +54,7 @@ LAB_TEST(bytes)
 	lab_expect(&f, 77, sizeof(buf), 77);
 }
 
-LAB_TEST(neighbours_stay)
+static FIBER_FN void do_neighbours_stay(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -67,7 +67,7 @@ LAB_TEST(neighbours_stay)
 }
 
 /* What lies between the old end and the write reads as zeros. */
-LAB_TEST(gap)
+static FIBER_FN void do_gap(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -80,7 +80,7 @@ LAB_TEST(gap)
 }
 
 /* 18.32.3: never less than was asked for, with the server's verifier. */
-LAB_TEST(levels)
+static FIBER_FN void do_levels(struct store *s)
 {
 	static const stable_how4 levels[] = { UNSTABLE4, DATA_SYNC4, FILE_SYNC4 };
 	struct data_file f = data_file_new(s, "f");
@@ -93,7 +93,7 @@ LAB_TEST(levels)
 	}
 }
 
-LAB_TEST(no_such_level)
+static FIBER_FN void do_no_such_level(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -103,7 +103,7 @@ LAB_TEST(no_such_level)
 }
 
 /* FILE_SYNC4 survives a power cut once the reply has waited; so does UNSTABLE4 after COMMIT. */
-LAB_TEST(durable)
+static FIBER_FN void do_durable(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct data_file g = data_file_new(s, "g");
@@ -131,7 +131,7 @@ LAB_TEST(durable)
 }
 
 /* The result goes with the change, so that a repeated request finds it (I6). */
-LAB_TEST(recorded)
+static FIBER_FN void do_recorded(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -139,7 +139,7 @@ LAB_TEST(recorded)
 	CHECK(lab.recorded);
 }
 
-LAB_TEST(nothing)
+static FIBER_FN void do_nothing(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -156,7 +156,7 @@ LAB_TEST(nothing)
 	CHECK_EQ(lab_write(&f, 100, NULL, 0, FILE_SYNC4, &ok), NFS4ERR_OPENMODE);
 }
 
-LAB_TEST(change_and_times)
+static FIBER_FN void do_change_and_times(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct inode before, after;
@@ -171,7 +171,7 @@ LAB_TEST(change_and_times)
 	CHECK(after.ctime.sec > before.ctime.sec);
 }
 
-LAB_TEST(too_far)
+static FIBER_FN void do_too_far(struct store *s)
 {
 	static const uint64_t offs[] = { INODE_SIZE_MAX, INODE_SIZE_MAX - 1, UINT64_MAX, UINT64_MAX - 1 };
 	struct data_file f = data_file_new(s, "f");
@@ -182,7 +182,7 @@ LAB_TEST(too_far)
 	CHECK_EQ(data_file_size(&f), 0);
 }
 
-LAB_TEST(stateid)
+static FIBER_FN void do_stateid(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -191,7 +191,7 @@ LAB_TEST(stateid)
 	CHECK_EQ(data_file_size(&f), 0);
 }
 
-LAB_TEST(read_only_export)
+static FIBER_FN void do_read_only_export(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -202,7 +202,7 @@ LAB_TEST(read_only_export)
 }
 
 /* Reading or executing is no right to write. */
-LAB_TEST(mode_denies)
+static FIBER_FN void do_mode_denies(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -217,7 +217,7 @@ LAB_TEST(mode_denies)
 }
 
 /* POSIX write(2): set-user-ID goes, unless it is the superuser who writes. */
-LAB_TEST(set_user_id)
+static FIBER_FN void do_set_user_id(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -232,7 +232,7 @@ LAB_TEST(set_user_id)
 }
 
 /* Set-group-ID too, if the group may execute; else it means mandatory locks and stays. */
-LAB_TEST(set_group_id)
+static FIBER_FN void do_set_group_id(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -245,7 +245,7 @@ LAB_TEST(set_group_id)
 	CHECK_EQ(data_file_inode(&f).mode & 07777, 0755);
 }
 
-LAB_TEST(no_space)
+static FIBER_FN void do_no_space(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct WRITE4resok ok;
@@ -261,7 +261,7 @@ LAB_TEST(no_space)
 	free(buf);
 }
 
-LAB_TEST(commit)
+static FIBER_FN void do_commit(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -273,12 +273,12 @@ LAB_TEST(commit)
 	CHECK_EQ(commit_range(&f, 1ull << 40, 1), NFS4_OK);
 }
 
-LAB_TEST(commit_types)
+static FIBER_FN void do_commit_types(struct store *s)
 {
 	lab_check_types(s, commit_all);
 }
 
-LAB_TEST(commit_wraps)
+static FIBER_FN void do_commit_wraps(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -296,7 +296,7 @@ static FIBER_FN nfsstat4 advise(struct data_file *f)
 }
 
 /* RFC 7862, 15.5.3: the answer names the hints that are followed. */
-LAB_TEST(advise)
+static FIBER_FN void do_advise(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
 
@@ -310,28 +310,28 @@ LAB_TEST(advise)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_types_of_nothing),
-		cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_neighbours_stay),
-		cmocka_unit_test(test_gap),
-		cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_no_such_level),
-		cmocka_unit_test(test_durable),
-		cmocka_unit_test(test_recorded),
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_change_and_times),
-		cmocka_unit_test(test_too_far),
-		cmocka_unit_test(test_stateid),
-		cmocka_unit_test(test_read_only_export),
-		cmocka_unit_test(test_mode_denies),
-		cmocka_unit_test(test_set_user_id),
-		cmocka_unit_test(test_set_group_id),
-		cmocka_unit_test(test_no_space),
-		cmocka_unit_test(test_commit),
-		cmocka_unit_test(test_commit_types),
-		cmocka_unit_test(test_commit_wraps),
-		cmocka_unit_test(test_advise),
+		LAB_TEST(do_types),
+		LAB_TEST(do_types_of_nothing),
+		LAB_TEST(do_bytes),
+		LAB_TEST(do_neighbours_stay),
+		LAB_TEST(do_gap),
+		LAB_TEST(do_levels),
+		LAB_TEST(do_no_such_level),
+		LAB_TEST(do_durable),
+		LAB_TEST(do_recorded),
+		LAB_TEST(do_nothing),
+		LAB_TEST(do_change_and_times),
+		LAB_TEST(do_too_far),
+		LAB_TEST(do_stateid),
+		LAB_TEST(do_read_only_export),
+		LAB_TEST(do_mode_denies),
+		LAB_TEST(do_set_user_id),
+		LAB_TEST(do_set_group_id),
+		LAB_TEST(do_no_space),
+		LAB_TEST(do_commit),
+		LAB_TEST(do_commit_types),
+		LAB_TEST(do_commit_wraps),
+		LAB_TEST(do_advise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
