@@ -15,7 +15,8 @@
 #include "mds/client_record.h"
 #include "mds/session.h"
 
-#define LOAD_STEP 256
+#define LOAD_STEP    256
+#define DISCARD_STEP 16 /* a transaction that any journal takes */
 
 static int boot_body(struct txn *txn, void *arg)
 {
@@ -165,7 +166,7 @@ static int discard_body(struct txn *txn, void *arg)
 	int err = 0;
 
 	a->more = true;
-	for (unsigned int i = 0; i < LOAD_STEP && !err; i++) {
+	for (unsigned int i = 0; i < DISCARD_STEP && !err; i++) {
 		err = txn_next(txn, key, last, &item);
 		if (err == -ENOENT) {
 			a->more = false;
@@ -196,7 +197,7 @@ static FIBER_FN int discard_all(struct mds *mds)
 {
 	static const struct txn_options opt = {
 		.name = "discard state",
-		.log_max = LOAD_STEP * (20u + ITEM_VALUE_MAX),
+		.log_max = DISCARD_STEP * (20u + ITEM_VALUE_MAX),
 		.frees_space = true,
 	};
 	struct discard_arg arg = { .from = key_make(ZONE_STATE, 1, 0, 0), .more = true };
