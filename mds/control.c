@@ -5,6 +5,7 @@
  */
 #include "mds/control.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,9 @@
 #include "dev/fiber_sync.h"
 #include "dev/log.h"
 #include "dev/sock.h"
+#include "extent/txn.h"
+#include "mds/client.h"
 #include "mds/control_int.h"
-#include "mds/mds.h"
 
 #define JSON_DEPTH_MAX 4
 #define AGAIN_NS       (100 * UINT64_C(1000000)) /* when the system has no files or memory for a connection */
@@ -48,6 +50,54 @@ static FIBER_FN void answer_status(struct control_conn *conn)
 	json_object_put(o);
 }
 
+/* A member that is there and a text; NULL if not. */
+static const char *text_of(struct json_object *request, const char *name)
+{
+	struct json_object *o = NULL;
+
+	if (!json_object_object_get_ex(request, name, &o) || !json_object_is_type(o, json_type_string))
+		return NULL;
+	return json_object_get_string(o);
+}
+
+/* Take everything from the client with this id, as if it had been silent for too long.  NULL, or what is wrong. */
+static FIBER_FN const char *evict(struct mds *mds, const char *id_text, bool force)
+{
+	struct client *client;
+	uint64_t id, seq = 0;
+	char *end = NULL;
+	int err;
+
+	errno = 0;
+	id = id_text ? strtoull(id_text, &end, 16) : 0;
+	client = !id_text || errno || end == id_text || *end ? NULL : client_find(mds, id);
+	if (!client)
+		return "there is no client with this id";
+	if (!force && (client->nr_opens || client->nr_locks))
+		return "the client has files open or locked and would lose them; ask with --force if it shall";
+	log_warn("client %016" PRIx64 " at %s is evicted, as asked on the control socket: %" PRIu64 " opens, %" PRIu64
+		 " locks",
+		 id, client->peer, client->nr_opens, client->nr_locks);
+	err = client_destroy(mds, client, &seq);
+	if (!err && seq > 0)
+		err = txn_wait_durable(mds->fs, seq);
+	if (!err)
+		return NULL;
+	return err == -EBUSY ? "the client is just changing; ask again" : strerror(-err);
+}
+
+static FIBER_FN void answer_evict(struct control_conn *conn, struct json_object *request)
+{
+	struct json_object *force = NULL;
+	bool is_forced = json_object_object_get_ex(request, "force", &force) && json_object_get_boolean(force);
+	const char *why = evict(conn->control->opt.mds, text_of(request, "client"), is_forced);
+
+	if (why)
+		control_out_error(&conn->out, why);
+	else
+		control_out_text(&conn->out, "{\"ok\":true}");
+}
+
 static FIBER_FN void answer(struct control_conn *conn, const char *command)
 {
 	if (strcmp(command, "status") == 0)
@@ -63,13 +113,14 @@ static FIBER_FN void answer_object(struct control_conn *conn, const char *line)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 	struct json_object *o = tokener ? json_tokener_parse_ex(tokener, line, (int)strlen(line)) : NULL;
-	struct json_object *command = NULL;
+	const char *command = text_of(o, "command");
 
-	if (!o || !json_object_object_get_ex(o, "command", &command) ||
-	    !json_object_is_type(command, json_type_string))
+	if (!command)
 		control_out_error(&conn->out, "the request is not an object with a \"command\"");
+	else if (strcmp(command, "evict") == 0)
+		answer_evict(conn, o);
 	else
-		answer(conn, json_object_get_string(command));
+		answer(conn, command);
 	json_object_put(o);
 	if (tokener)
 		json_tokener_free(tokener);

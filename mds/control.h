@@ -8,7 +8,7 @@
  *
  *	status				how the server is
  *	clients				who uses it
- *	{"command": "evict", "client": "5f00000001", "force": true}
+ *	{"command": "evict", "client": "5f00000001", "force": true}	forget a client
  *
  * A request without arguments may also be written as an object.  What goes wrong is answered with an object that
  * has one member, "error".  The documents are described in lamina-status(8) and lamina-clients(8).  Only the

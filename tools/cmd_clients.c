@@ -11,11 +11,14 @@
 static void clients_help(FILE *out)
 {
 	fputs("usage: lamina clients [--json] [-s SOCKET]\n"
+	      "       lamina clients --evict ID [--force] [-s SOCKET]\n"
 	      "\n"
-	      "Ask the running server who uses it.\n"
+	      "Ask the running server who uses it, or have it forget a client.\n"
 	      "\n"
 	      "  -s, --socket SOCKET  its control socket (default: /run/lamina/control)\n"
 	      "      --json           what it says, as JSON\n"
+	      "      --evict ID       forget the client with this id\n"
+	      "      --force          also if it has files open or locked, which it then loses\n"
 	      "  -h, --help           this text\n"
 	      "\n"
 	      "Exit codes: 0 it answered, 1 it did not, 2 called wrongly.\n",
@@ -82,16 +85,48 @@ static void print_clients(struct json_object *o)
 		print_client(json_object_array_get_idx(clients, i), ask_double(o, "lease_seconds"));
 }
 
+/* @id is put into a request as it is: only what may be one. */
+static int evict(const struct ask_options *opt, const char *id, bool force)
+{
+	struct json_object *o = NULL;
+	char request[128];
+
+	if (!*id || strlen(id) > 16 || strspn(id, "0123456789abcdefABCDEF") != strlen(id)) {
+		fprintf(stderr, "lamina clients: '%s' is not an id; `lamina clients` shows them\n", id);
+		return CMD_USAGE;
+	}
+	snprintf(request, sizeof(request), "{\"command\":\"evict\",\"client\":\"%s\",\"force\":%s}", id,
+		 force ? "true" : "false");
+	if (ask_server("clients", opt, request, &o))
+		return CMD_FAILED;
+	json_object_put(o);
+	return CMD_OK;
+}
+
+static int list(const struct ask_options *opt)
+{
+	struct json_object *o = NULL;
+
+	if (ask_server("clients", opt, "clients", &o))
+		return CMD_FAILED;
+	if (opt->json)
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_clients(o);
+	json_object_put(o);
+	return CMD_OK;
+}
+
 int cmd_clients(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "evict", required_argument, NULL, 'e' },  { "force", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
 	};
 	struct ask_options opt = { .socket = NULL };
-	struct json_object *o = NULL;
+	const char *id = NULL;
+	bool force = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
@@ -101,6 +136,12 @@ int cmd_clients(int argc, char **argv)
 			break;
 		case 'j':
 			opt.json = true;
+			break;
+		case 'e':
+			id = optarg;
+			break;
+		case 'f':
+			force = true;
 			break;
 		case 'h':
 			clients_help(stdout);
@@ -114,12 +155,9 @@ int cmd_clients(int argc, char **argv)
 		fprintf(stderr, "lamina clients: takes no argument like '%s'\n", argv[optind]);
 		return CMD_USAGE;
 	}
-	if (ask_server("clients", &opt, "clients", &o))
-		return CMD_FAILED;
-	if (opt.json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		print_clients(o);
-	json_object_put(o);
-	return CMD_OK;
+	if (force && !id) {
+		fputs("lamina clients: --force goes with --evict\n", stderr);
+		return CMD_USAGE;
+	}
+	return id ? evict(&opt, id, force) : list(&opt);
 }

@@ -34,6 +34,16 @@ static void test_called_wrongly(void **state)
 	}
 }
 
+static void test_evict_wrongly(void **state)
+{
+	assert_int_equal(program_run("clients --force"), 2);
+	assert_int_equal(program_run("clients --evict"), 2);
+	assert_int_equal(program_run("clients --evict ''"), 2);
+	assert_int_equal(program_run("clients --evict '1\",'"), 2);
+	assert_int_equal(program_run("clients --evict 12345678901234567"), 2);
+	assert_int_equal(program_run("clients --evict 12 -s %s/none", program_dir()), 1);
+}
+
 static void test_bar(void **state)
 {
 	char empty[ASK_BAR_MAX], little[ASK_BAR_MAX], full[ASK_BAR_MAX], more[ASK_BAR_MAX];
@@ -66,9 +76,8 @@ static int clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_server),
-		cmocka_unit_test(test_called_wrongly),
-		cmocka_unit_test(test_bar),
+		cmocka_unit_test(test_no_server),     cmocka_unit_test(test_called_wrongly),
+		cmocka_unit_test(test_evict_wrongly), cmocka_unit_test(test_bar),
 		cmocka_unit_test(test_time),
 	};
 
