@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `lamina serve`: finds the configuration and looks at it.  Promises: with mistakes in it nothing is opened or
- * changed, and all of them are told at once.
+ * `lamina serve`: finds the configuration, looks at it and serves.  Promises: with mistakes in it nothing is opened
+ * or changed, and all of them are told at once.
  */
 
 #include <getopt.h>
@@ -13,6 +13,7 @@
 #include "mds/config.h"
 #include "tools/cmd.h"
 #include "tools/config_report.h"
+#include "tools/serve.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/lamina.conf"
 
@@ -20,24 +21,28 @@ struct serve_args {
 	const char *config; /* NULL: none was named */
 	char **devices;
 	unsigned int nr_devices;
-	bool check, json;
+	bool check, json, discard_state;
 	struct why_list why; /* large */
 };
 
 static void serve_help(FILE *out)
 {
-	fputs("usage: lamina serve --check-config [--json] [-c FILE] [DEVICE...]\n"
+	fputs("usage: lamina serve [-c FILE] [--discard-state] [DEVICE...]\n"
+	      "       lamina serve --check-config [--json] [-c FILE] [DEVICE...]\n"
 	      "\n"
-	      "Look at the server's configuration and tell all that is wrong with it.  Nothing is opened but the "
-	      "file.\n"
+	      "Serve a volume to NFS clients, in the foreground, until SIGTERM; or look at the configuration only, "
+	      "and "
+	      "tell\n"
+	      "all that is wrong with it.\n"
 	      "\n"
 	      "  -c, --config FILE   the configuration (default: " CONFIG_PATH_DEFAULT "; with DEVICE: none)\n"
+	      "      --discard-state forget what clients had open and locked; they may reclaim it for a while\n"
 	      "      --check-config  tell what is wrong, or what is in force\n"
 	      "      --json          tell it as JSON\n"
 	      "  -h, --help          this text\n"
 	      "\n"
 	      "DEVICE stands for the devices in the file.\n"
-	      "Exit codes: 0 no mistakes, 1 mistakes or no such file, 2 called wrongly.\n",
+	      "Exit codes: 0 stopped cleanly, or no mistakes; 1 it did not work; 2 called wrongly.\n",
 	      out);
 }
 
@@ -45,11 +50,9 @@ static void serve_help(FILE *out)
 static bool serve_parse(int argc, char **argv, struct serve_args *args, int *ret_exit)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, 'k' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
+		{ "json", no_argument, NULL, 'j' },	    { "discard-state", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -65,6 +68,9 @@ static bool serve_parse(int argc, char **argv, struct serve_args *args, int *ret
 		case 'j':
 			args->json = true;
 			break;
+		case 'd':
+			args->discard_state = true;
+			break;
 		case 'h':
 			serve_help(stdout);
 			*ret_exit = CMD_OK;
@@ -76,8 +82,8 @@ static bool serve_parse(int argc, char **argv, struct serve_args *args, int *ret
 	}
 	args->devices = argv + optind;
 	args->nr_devices = (unsigned int)(argc - optind);
-	if (!args->check) {
-		fputs("lamina serve: add --check-config; `lamina serve --help` shows the usage\n", stderr);
+	if (args->json && !args->check) {
+		fputs("lamina serve: --json goes with --check-config\n", stderr);
 		return false;
 	}
 	return true;
@@ -140,6 +146,12 @@ static int serve_with(struct serve_args *args)
 
 	if (err == -ENOMEM)
 		fputs("lamina serve: no memory\n", stderr);
+	if (cfg && !args->check) {
+		int exit_code = serve_run(cfg, args->discard_state);
+
+		config_free(cfg);
+		return exit_code;
+	}
 	if (args->json)
 		print_json(args, cfg);
 	else if (cfg)

@@ -17,7 +17,7 @@ static const struct cmd commands[] = {
 	{ "check", "verify a volume", cmd_check },
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },
 	{ "dump", "show what is on the devices of a volume", cmd_dump },
-	{ "serve", "look at the server's configuration", cmd_serve },
+	{ "serve", "serve a volume to NFS clients", cmd_serve },
 	{ "status", "tell how the running server is", cmd_status },
 	{ "clients", "tell who uses the running server", cmd_clients },
 	{ "demo", "kill the store at work, and find everything again", cmd_demo },

@@ -137,14 +137,20 @@ static FIBER_FN int serve_unmount(struct serve *s)
 
 /* ---- serving ---- */
 
+/* A killed server's addresses may take the same moment as its devices. */
 static FIBER_FN int serve_start(struct serve *s)
 {
 	const struct server_options options = { .discard_state = s->discard_state };
+	uint64_t deadline = reactor_now_ns(s->reactor) + LET_GO_NS;
 	struct why why = { "" };
 	int err = net_open(s->reactor, &s->net);
 
 	if (!err)
 		err = server_start(s->reactor, s->fs, s->net, s->config, &options, &s->mds, &why);
+	while (err == -EADDRINUSE && !s->stop && reactor_now_ns(s->reactor) < deadline) {
+		fiber_sleep_ns(LET_GO_TRY_NS);
+		err = server_start(s->reactor, s->fs, s->net, s->config, &options, &s->mds, &why);
+	}
 	if (err) {
 		log_err("the server can't start: %s", why.text[0] ? why.text : strerror(-err));
 		return err;
@@ -165,16 +171,21 @@ static void control_dir(const char *path)
 		log_debug("directory %s can't be made: %s", dir, strerror(errno));
 }
 
-/* To serve is more important than to be asked how. */
-static void serve_control(struct serve *s)
+/* To serve is more important than to be asked how: so it comes last, and may fail. */
+static FIBER_FN void serve_control(struct serve *s)
 {
 	const struct control_options options = {
 		.mds = s->mds, .path = s->config->control, .devs = s->devs, .nr_devs = s->nr_devs
 	};
+	uint64_t deadline = reactor_now_ns(s->reactor) + LET_GO_NS;
 	int err;
 
 	control_dir(options.path);
 	err = control_start(&options, &s->control);
+	while (err == -EADDRINUSE && !s->stop && reactor_now_ns(s->reactor) < deadline) {
+		fiber_sleep_ns(LET_GO_TRY_NS);
+		err = control_start(&options, &s->control);
+	}
 	if (err)
 		log_warn("no control socket at %s: %s; `lamina status` can't ask this server, unless \"control\" in "
 			 "its configuration names another path",
@@ -205,9 +216,9 @@ static FIBER_FN int serve_main(void *arg)
 	if (!err && !s->stop)
 		err = serve_start(s);
 	if (!err && !s->stop) {
-		serve_control(s);
 		report_start(s);
 		notify_start(&s->notify, s->reactor, s->mds);
+		serve_control(s);
 		while (!s->stop)
 			wait_queue_wait(&s->stopped);
 	}

@@ -3,10 +3,14 @@
 
 #include "tests/lib/program.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +50,66 @@ int program_run(const char *args_fmt, ...)
 	program_output[n] = '\0';
 	status = pclose(pipe);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+pid_t program_start(const char *output, const char *args_fmt, ...)
+{
+	char path[512], args[2048], command[3072];
+	va_list ap;
+	pid_t pid;
+	int fd;
+
+	program_path(path);
+	va_start(ap, args_fmt);
+	vsnprintf(args, sizeof(args), args_fmt, ap);
+	va_end(ap);
+	snprintf(command, sizeof(command), "exec '%s' %s", path, args);
+	fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert(fd >= 0);
+	fflush(NULL);
+	pid = fork();
+	assert(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+			_exit(126);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	close(fd);
+	return pid;
+}
+
+static void output_read(const char *output)
+{
+	FILE *in = fopen(output, "r");
+	size_t n = in ? fread(program_output, 1, sizeof(program_output) - 1, in) : 0;
+
+	program_output[n] = '\0';
+	if (in)
+		fclose(in);
+}
+
+bool program_awaits(const char *output, const char *text)
+{
+	for (unsigned int ms = 0; ms < PROGRAM_PATIENCE_MS; ms += 10) {
+		output_read(output);
+		if (strstr(program_output, text))
+			return true;
+		poll(NULL, 0, 10);
+	}
+	return program_said(text);
+}
+
+int program_end(pid_t pid, int signal)
+{
+	int status;
+
+	if (signal)
+		kill(pid, signal);
+	if (waitpid(pid, &status, 0) != pid)
+		abort(); /* it is not ours */
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 bool program_said(const char *text)
