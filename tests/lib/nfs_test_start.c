@@ -18,14 +18,15 @@
 #define CLIENT_ADDR "10.0.0.2"
 
 /* Limits are small, so that tests reach them. */
-static const char config_text[] =
-	"listen = [ \"" SERVER_ADDR ":2049\" ];\n"
-	"lease_seconds = 30;\n"
-	"grace_seconds = 30;\n"
-	"courtesy_seconds = 3600;\n"
-	"limits = { buffer_bytes = \"64M\"; };\n"
-	"exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;\n"
-	"  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
+static const char config_text[] = "listen = [ \"" SERVER_ADDR ":2049\" ];\n"
+				  "lease_seconds = 30;\n"
+				  "grace_seconds = 30;\n"
+				  "courtesy_seconds = 3600;\n"
+				  "limits = { buffer_bytes = \"64M\"; };\n";
+
+const char *nfs_test_exports = "exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;\n"
+			       "  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
+const char *nfs_test_path = "/";
 
 struct nfs_world {
 	struct store store;
@@ -36,9 +37,12 @@ struct nfs_world {
 	struct why_list why;
 };
 
-static struct config *world_config(struct nfs_world *w, const char *text)
+static struct config *world_config(struct nfs_world *w)
 {
+	char text[4096];
 	struct config *config;
+
+	snprintf(text, sizeof(text), "%s%s", config_text, nfs_test_exports);
 
 	if (config_load_text(text, strlen(text), "test", NULL, &config, &w->why)) {
 		fprintf(stderr, "the test's configuration: %s\n", w->why.nr ? w->why.items[0].text : "no memory");
@@ -58,13 +62,13 @@ int nfs_test_start(struct nfs_test *t)
 	cfg.format.journal_size = 16 << 20;
 	cfg.mount.cache_bytes = 32 << 20;
 	store_init(&w->store, &cfg);
-	w->config = world_config(w, config_text);
+	w->config = world_config(w);
 	w->net = sim_net_new(w->store.r, cfg.seed, &rates);
 	w->server_host = sim_net_host(w->net, SERVER_ADDR);
 	t->world = w;
 	t->reactor = w->store.r;
 	t->net = sim_net_host(w->net, CLIENT_ADDR);
-	snprintf(t->path, sizeof(t->path), "/");
+	snprintf(t->path, sizeof(t->path), "%s", nfs_test_path);
 	return sock_addr_parse(SERVER_ADDR ":2049", &t->addr);
 }
 

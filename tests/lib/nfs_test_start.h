@@ -7,6 +7,13 @@
 #include "tests/lib/nfs_test.h"
 
 /*
+ * A test that needs other exports than the whole volume at "/" says so in its main(), before nfs_test_main(): as in
+ * lamina.conf(5), and the directory in which the harness makes those of the tests.
+ */
+extern const char *nfs_test_exports;
+extern const char *nfs_test_path;
+
+/*
  * Outside of fibers: set t->reactor, t->net, t->addr, t->path and, for the others, t->world.  -ENOSYS: there is
  * no server in this build, tests are skipped.
  */

@@ -11,9 +11,10 @@
 
 #include "proto/wire_bitmap.h"
 
-void tree_open(struct tree *t, struct nfs_test *test)
+struct tree *tree_open(struct tree *t, struct nfs_test *test)
 {
 	*t = (struct tree){ .test = test, .session = test->session, .c = &test->c, .top = test->dir };
+	return t;
 }
 
 void tree_as(struct tree *t, uint32_t uid, uint32_t gid)
@@ -265,7 +266,7 @@ struct wire_attrs tree_set_owner(const char *owner, const char *group)
 	return attrs;
 }
 
-FIBER_FN void tree_fill(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr)
+FIBER_FN void tree_populate(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr)
 {
 	char name[64];
 

@@ -70,20 +70,9 @@ struct wire_attrs tree_set_size(uint64_t size);
 struct wire_attrs tree_set_owner(const char *owner, const char *group);
 
 /* Several, for a directory that has to have some: "PREFIX0", "PREFIX1" ...  Files are FIFOs: quicker than OPEN. */
-FIBER_FN void tree_fill(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr);
+FIBER_FN void tree_populate(struct tree *t, const struct nfs_fh *dir, const char *prefix, unsigned int nr);
 
-/* For a test's first lines: its session, its directory. */
-void tree_open(struct tree *t, struct nfs_test *test);
-/* A test (tests/lib/nfs_test.h) that gets a struct tree *t. */
-#define TREE_TEST(name)                                                                                              \
-	static FIBER_FN void name##_in_tree(struct tree *t);                                                         \
-	static FIBER_FN void name(struct nfs_test *test)                                                             \
-	{                                                                                                            \
-		struct tree tree;                                                                                    \
-                                                                                                                     \
-		tree_open(&tree, test);                                                                              \
-		name##_in_tree(&tree);                                                                               \
-	}                                                                                                            \
-	static FIBER_FN void name##_in_tree(struct tree *t)
+/* For a test's first line: its session, its directory.  Returns @t. */
+struct tree *tree_open(struct tree *t, struct nfs_test *test) MUST_CHECK;
 
 #endif

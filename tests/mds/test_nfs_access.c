@@ -9,8 +9,9 @@
 #define ALL_OF_1 (ACCESS4_READ | ACCESS4_LOOKUP | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE | ACCESS4_EXECUTE)
 #define XATTRS	 (ACCESS4_XAREAD | ACCESS4_XAWRITE | ACCESS4_XALIST)
 
-TREE_TEST(test_access_of_a_directory_for_root)
+static FIBER_FN void test_access_of_a_directory_for_root(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 
 	NFS_CHECK_EQ(t->test, tree_access(t, &t->top, ALL_OF_1, &ok), NFS4_OK);
@@ -19,8 +20,9 @@ TREE_TEST(test_access_of_a_directory_for_root)
 }
 
 /* Only what was asked for is told. */
-TREE_TEST(test_access_tells_what_was_asked)
+static FIBER_FN void test_access_tells_what_was_asked(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 
 	NFS_CHECK_EQ(t->test, tree_access(t, &t->top, ACCESS4_LOOKUP, &ok), NFS4_OK);
@@ -30,8 +32,9 @@ TREE_TEST(test_access_tells_what_was_asked)
 	NFS_CHECK_EQ(t->test, ok.supported, 0);
 }
 
-TREE_TEST(test_access_of_a_file_goes_by_its_class)
+static FIBER_FN void test_access_of_a_file_goes_by_its_class(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 	struct nfs_fh fh;
 
@@ -49,8 +52,9 @@ TREE_TEST(test_access_of_a_file_goes_by_its_class)
 	NFS_CHECK_EQ(t->test, ok.access, ACCESS4_EXECUTE);
 }
 
-TREE_TEST(test_access_of_a_file_has_no_lookup_or_delete)
+static FIBER_FN void test_access_of_a_file_has_no_lookup_or_delete(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 	struct nfs_fh fh;
 
@@ -59,8 +63,9 @@ TREE_TEST(test_access_of_a_file_has_no_lookup_or_delete)
 	NFS_CHECK_EQ(t->test, ok.supported & (ACCESS4_LOOKUP | ACCESS4_DELETE), 0);
 }
 
-TREE_TEST(test_access_for_root_to_execute_wants_an_x)
+static FIBER_FN void test_access_for_root_to_execute_wants_an_x(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 	struct nfs_fh fh;
 
@@ -72,8 +77,9 @@ TREE_TEST(test_access_for_root_to_execute_wants_an_x)
 	NFS_CHECK_EQ(t->test, ok.access, ACCESS4_EXECUTE);
 }
 
-TREE_TEST(test_access_to_change_a_directory_wants_search_too)
+static FIBER_FN void test_access_to_change_a_directory_wants_search_too(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 
 	tree_chmod(t, &t->top, 0702);
@@ -87,8 +93,9 @@ TREE_TEST(test_access_to_change_a_directory_wants_search_too)
 	NFS_CHECK_EQ(t->test, ok.access, ACCESS4_LOOKUP | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE);
 }
 
-TREE_TEST(test_access_to_extended_attributes)
+static FIBER_FN void test_access_to_extended_attributes(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 	struct nfs_fh fh;
 
@@ -100,8 +107,9 @@ TREE_TEST(test_access_to_extended_attributes)
 	NFS_CHECK_EQ(t->test, ok.access, ACCESS4_XAREAD | ACCESS4_XALIST);
 }
 
-TREE_TEST(test_access_to_extended_attributes_of_a_fifo_is_not_supported)
+static FIBER_FN void test_access_to_extended_attributes_of_a_fifo_is_not_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 	struct nfs_fh fh;
 
@@ -110,8 +118,9 @@ TREE_TEST(test_access_to_extended_attributes_of_a_fifo_is_not_supported)
 	NFS_CHECK_EQ(t->test, ok.supported, 0);
 }
 
-TREE_TEST(test_access_of_unknown_bits_is_inval)
+static FIBER_FN void test_access_of_unknown_bits_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	ACCESS4resok ok;
 
 	NFS_CHECK_EQ(t->test, tree_access(t, &t->top, 1u << 20, &ok), NFS4ERR_INVAL);

@@ -13,8 +13,9 @@ static bool supports(const struct wire_attrs *attrs, uint32_t attr)
 }
 
 /* 5.6: these every server has. */
-TREE_TEST(test_required_attributes_are_supported)
+static FIBER_FN void test_required_attributes_are_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	static const uint32_t required[] = {
 		FATTR4_SUPPORTED_ATTRS,
 		FATTR4_TYPE,
@@ -38,8 +39,9 @@ TREE_TEST(test_required_attributes_are_supported)
 }
 
 /* What Linux asks for with everything (masked by supported_attrs). */
-TREE_TEST(test_attributes_that_linux_needs_are_supported)
+static FIBER_FN void test_attributes_that_linux_needs_are_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	static const uint32_t needed[] = {
 		FATTR4_FILEID,	    FATTR4_MODE,	  FATTR4_NUMLINKS,	FATTR4_OWNER,
 		FATTR4_OWNER_GROUP, FATTR4_RAWDEV,	  FATTR4_SPACE_USED,	FATTR4_TIME_ACCESS,
@@ -54,8 +56,9 @@ TREE_TEST(test_attributes_that_linux_needs_are_supported)
 }
 
 /* 5.5: exactly what was asked for and is supported comes. */
-TREE_TEST(test_getattr_of_all_gives_what_is_supported)
+static FIBER_FN void test_getattr_of_all_gives_what_is_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_SUPPORTED_ATTRS));
 	struct bitmap4 readable = wire_attr_readable();
 	struct bitmap4 expected = wire_bitmap_and(&attrs.supported_attrs, &readable);
@@ -65,8 +68,9 @@ TREE_TEST(test_getattr_of_all_gives_what_is_supported)
 	NFS_CHECK(t->test, wire_bitmap_is_subset(&expected, &attrs.mask));
 }
 
-TREE_TEST(test_getattr_of_each_alone_works)
+static FIBER_FN void test_getattr_of_each_alone_works(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs all = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_SUPPORTED_ATTRS));
 	struct bitmap4 supported = all.supported_attrs;
 	struct bitmap4 readable = wire_attr_readable();
@@ -83,23 +87,27 @@ TREE_TEST(test_getattr_of_each_alone_works)
 	}
 }
 
-TREE_TEST(test_getattr_of_nothing_gives_nothing)
+static FIBER_FN void test_getattr_of_nothing_gives_nothing(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct bitmap4 none = { 0 };
 	struct wire_attrs attrs = tree_attrs(t, &t->top, none);
 
 	NFS_CHECK(t->test, wire_bitmap_is_empty(&attrs.mask));
 }
 
-TREE_TEST(test_getattr_of_an_attribute_to_set_is_inval)
+static FIBER_FN void test_getattr_of_an_attribute_to_set_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_getattr(t->c, NFS_ATTRS(FATTR4_TIME_ACCESS_SET));
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_getattr_leaves_out_what_is_not_supported)
+static FIBER_FN void test_getattr_leaves_out_what_is_not_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_TYPE, FATTR4_HIDDEN, FATTR4_SYSTEM));
 
 	NFS_CHECK(t->test, wire_bitmap_test(&attrs.mask, FATTR4_TYPE));
@@ -108,8 +116,9 @@ TREE_TEST(test_getattr_leaves_out_what_is_not_supported)
 }
 
 /* RFC 7862 came later. */
-TREE_TEST(test_minor_version_1_knows_no_attributes_of_2)
+static FIBER_FN void test_minor_version_1_knows_no_attributes_of_2(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs;
 	uint32_t at;
 
@@ -124,8 +133,9 @@ TREE_TEST(test_minor_version_1_knows_no_attributes_of_2)
 }
 
 /* 5.8.1 */
-TREE_TEST(test_constant_attributes)
+static FIBER_FN void test_constant_attributes(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a =
 		tree_attrs(t, &t->top,
 			   NFS_ATTRS(FATTR4_FH_EXPIRE_TYPE, FATTR4_LINK_SUPPORT, FATTR4_SYMLINK_SUPPORT,
@@ -142,8 +152,9 @@ TREE_TEST(test_constant_attributes)
 	NFS_CHECK_EQ(t->test, a.aclsupport, 0);
 }
 
-TREE_TEST(test_space_adds_up)
+static FIBER_FN void test_space_adds_up(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a = tree_attrs(t, &t->top,
 					 NFS_ATTRS(FATTR4_SPACE_AVAIL, FATTR4_SPACE_FREE, FATTR4_SPACE_TOTAL,
 						   FATTR4_FILES_AVAIL, FATTR4_FILES_FREE, FATTR4_FILES_TOTAL));
@@ -152,16 +163,18 @@ TREE_TEST(test_space_adds_up)
 	NFS_CHECK(t->test, a.files_avail > 0 && a.files_avail <= a.files_free && a.files_free < a.files_total);
 }
 
-TREE_TEST(test_filehandle_attribute_is_the_handle)
+static FIBER_FN void test_filehandle_attribute_is_the_handle(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_FILEHANDLE));
 
 	NFS_CHECK_EQ(t->test, a.filehandle.nfs_fh4_len, t->top.len);
 	NFS_CHECK(t->test, memcmp(a.filehandle.nfs_fh4_val, t->top.bytes, t->top.len) == 0);
 }
 
-TREE_TEST(test_reads_and_writes_are_of_a_power_of_two)
+static FIBER_FN void test_reads_and_writes_are_of_a_power_of_two(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_MAXREAD, FATTR4_MAXWRITE));
 
 	NFS_CHECK(t->test, a.maxread >= 4096 && (a.maxread & (a.maxread - 1)) == 0);
@@ -169,16 +182,18 @@ TREE_TEST(test_reads_and_writes_are_of_a_power_of_two)
 }
 
 /* RFC 7862, 12.2.3 */
-TREE_TEST(test_change_is_monotonic)
+static FIBER_FN void test_change_is_monotonic(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_CHANGE_ATTR_TYPE));
 
 	NFS_CHECK_EQ(t->test, a.change_attr_type, NFS4_CHANGE_TYPE_IS_MONOTONIC_INCR);
 }
 
 /* I9 */
-TREE_TEST(test_every_change_raises_the_change_attribute)
+static FIBER_FN void test_every_change_raises_the_change_attribute(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t change = tree_change(t, &t->top);
 
 	tree_chmod(t, &t->top, 0711);
@@ -189,8 +204,9 @@ TREE_TEST(test_every_change_raises_the_change_attribute)
 }
 
 /* RFC 9754 */
-TREE_TEST(test_open_arguments_name_what_open_takes)
+static FIBER_FN void test_open_arguments_name_what_open_takes(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs a = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_OPEN_ARGUMENTS));
 
 	NFS_CHECK(t->test, wire_bitmap_test(&a.open_arguments.oa_share_access, OPEN4_SHARE_ACCESS_BOTH));
@@ -201,8 +217,9 @@ TREE_TEST(test_open_arguments_name_what_open_takes)
 }
 
 /* 18.30 */
-TREE_TEST(test_setattr_sets_the_mode)
+static FIBER_FN void test_setattr_sets_the_mode(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	const struct nfs_resop4 *res;
 	struct wire_attrs attrs = tree_set_mode(04751);
 	uint32_t at;
@@ -216,8 +233,9 @@ TREE_TEST(test_setattr_sets_the_mode)
 	NFS_CHECK_EQ(t->test, tree_mode(t, &t->top), 04751);
 }
 
-TREE_TEST(test_setattr_of_nothing_changes_nothing)
+static FIBER_FN void test_setattr_of_nothing_changes_nothing(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs none = { .size = 0 };
 	uint64_t change = tree_change(t, &t->top);
 
@@ -225,36 +243,42 @@ TREE_TEST(test_setattr_of_nothing_changes_nothing)
 	NFS_CHECK_EQ(t->test, tree_change(t, &t->top), change);
 }
 
-TREE_TEST(test_setattr_sets_owner_and_group)
+static FIBER_FN void test_setattr_sets_owner_and_group(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_chown(t, &t->top, 1234, 5678);
 	NFS_CHECK_EQ(t->test, tree_owner(t, &t->top), 1234);
 	NFS_CHECK_EQ(t->test, tree_group(t, &t->top), 5678);
 }
 
-TREE_TEST(test_setattr_of_an_owner_by_name_is_badowner)
+static FIBER_FN void test_setattr_of_an_owner_by_name_is_badowner(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_owner("alice@example.org", NULL);
 
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &t->top, &attrs), NFS4ERR_BADOWNER);
 }
 
-TREE_TEST(test_setattr_of_an_attribute_to_read_is_inval)
+static FIBER_FN void test_setattr_of_an_attribute_to_read_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_NUMLINKS), .numlinks = 7 };
 
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &t->top, &attrs), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_setattr_of_an_unknown_attribute_is_attrnotsupp)
+static FIBER_FN void test_setattr_of_an_unknown_attribute_is_attrnotsupp(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_HIDDEN), .hidden = TRUE };
 
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &t->top, &attrs), NFS4ERR_ATTRNOTSUPP);
 }
 
-TREE_TEST(test_setattr_sets_times)
+static FIBER_FN void test_setattr_sets_times(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = {
 		.mask = NFS_ATTRS(FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET, FATTR4_TIME_CREATE),
 		.time_access_set = { .set_it = SET_TO_CLIENT_TIME4,
@@ -274,8 +298,9 @@ TREE_TEST(test_setattr_sets_times)
 	NFS_CHECK_EQ(t->test, got.time_create.seconds, 30);
 }
 
-TREE_TEST(test_setattr_to_server_time_is_now)
+static FIBER_FN void test_setattr_to_server_time_is_now(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_TIME_MODIFY_SET),
 				    .time_modify_set = { .set_it = SET_TO_SERVER_TIME4 } };
 	struct wire_attrs got;
@@ -285,8 +310,9 @@ TREE_TEST(test_setattr_to_server_time_is_now)
 	NFS_CHECK(t->test, got.time_metadata.seconds - got.time_modify.seconds <= 1);
 }
 
-TREE_TEST(test_setattr_by_another_is_perm)
+static FIBER_FN void test_setattr_by_another_is_perm(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_mode(0777);
 
 	tree_as(t, 1000, 1000);
@@ -295,15 +321,17 @@ TREE_TEST(test_setattr_by_another_is_perm)
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &t->top, &attrs), NFS4ERR_PERM);
 }
 
-TREE_TEST(test_setattr_of_a_directorys_size_is_isdir)
+static FIBER_FN void test_setattr_of_a_directorys_size_is_isdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(0);
 
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &t->top, &attrs), NFS4ERR_ISDIR);
 }
 
-TREE_TEST(test_setattr_of_a_fifos_size_is_inval)
+static FIBER_FN void test_setattr_of_a_fifos_size_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(0);
 	struct nfs_fh fh;
 
@@ -311,8 +339,9 @@ TREE_TEST(test_setattr_of_a_fifos_size_is_inval)
 	NFS_CHECK_EQ(t->test, tree_setattr(t, &fh, &attrs), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_setattr_grows_and_shrinks_a_file)
+static FIBER_FN void test_setattr_grows_and_shrinks_a_file(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(100000);
 	struct nfs_fh fh;
 
@@ -324,8 +353,9 @@ TREE_TEST(test_setattr_grows_and_shrinks_a_file)
 	NFS_CHECK_EQ(t->test, tree_attrs(t, &fh, NFS_ATTRS(FATTR4_SIZE)).size, 7);
 }
 
-TREE_TEST(test_setattr_of_size_and_mode_is_one_change)
+static FIBER_FN void test_setattr_of_size_and_mode_is_one_change(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_SIZE, FATTR4_MODE), .size = 5, .mode = 0600 };
 	struct nfs_fh fh;
 	uint64_t change;
@@ -337,8 +367,9 @@ TREE_TEST(test_setattr_of_size_and_mode_is_one_change)
 	NFS_CHECK_EQ(t->test, tree_change(t, &fh), change + 1);
 }
 
-TREE_TEST(test_setattr_of_a_size_wants_write)
+static FIBER_FN void test_setattr_of_a_size_wants_write(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(7);
 	struct nfs_fh fh;
 
@@ -348,8 +379,9 @@ TREE_TEST(test_setattr_of_a_size_wants_write)
 }
 
 /* 9.1.2: an open for writing is enough, whatever the mode is by now. */
-TREE_TEST(test_setattr_of_a_size_through_an_open_needs_no_mode)
+static FIBER_FN void test_setattr_of_a_size_through_an_open_needs_no_mode(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(7);
 	struct nfs_file file;
 
@@ -363,8 +395,9 @@ TREE_TEST(test_setattr_of_a_size_through_an_open_needs_no_mode)
 	NFS_CHECK_EQ(t->test, nfs_file_close(&file), 0);
 }
 
-TREE_TEST(test_setattr_of_a_size_with_a_bad_stateid)
+static FIBER_FN void test_setattr_of_a_size_with_a_bad_stateid(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(7);
 	struct nfs_fh fh;
 
@@ -374,8 +407,9 @@ TREE_TEST(test_setattr_of_a_size_with_a_bad_stateid)
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_BAD_STATEID);
 }
 
-TREE_TEST(test_truncate_by_another_clears_set_user_id)
+static FIBER_FN void test_truncate_by_another_clears_set_user_id(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(7);
 	struct nfs_fh fh;
 
@@ -386,8 +420,9 @@ TREE_TEST(test_truncate_by_another_clears_set_user_id)
 	NFS_CHECK_EQ(t->test, tree_mode(t, &fh), 0777);
 }
 
-TREE_TEST(test_size_beyond_what_a_file_can_have_is_fbig)
+static FIBER_FN void test_size_beyond_what_a_file_can_have_is_fbig(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size((uint64_t)1 << 63);
 	struct nfs_fh fh;
 

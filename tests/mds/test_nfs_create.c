@@ -12,8 +12,9 @@ static FIBER_FN nfs_ftype4 type_of(struct tree *t, const struct nfs_fh *fh)
 	return tree_attrs(t, fh, NFS_ATTRS(FATTR4_TYPE)).type;
 }
 
-TREE_TEST(test_create_makes_a_directory)
+static FIBER_FN void test_create_makes_a_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0751, &fh), NFS4_OK);
@@ -22,8 +23,9 @@ TREE_TEST(test_create_makes_a_directory)
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &fh), 2);
 }
 
-TREE_TEST(test_create_makes_a_symbolic_link)
+static FIBER_FN void test_create_makes_a_symbolic_link(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 	struct wire_attrs attrs;
 
@@ -33,8 +35,9 @@ TREE_TEST(test_create_makes_a_symbolic_link)
 	NFS_CHECK_EQ(t->test, attrs.size, 6);
 }
 
-TREE_TEST(test_create_makes_fifos_and_sockets)
+static FIBER_FN void test_create_makes_fifos_and_sockets(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &fh), NFS4_OK);
@@ -58,8 +61,9 @@ static FIBER_FN nfsstat4 create_device(struct tree *t, nfs_ftype4 type, const ch
 	return status;
 }
 
-TREE_TEST(test_create_makes_devices)
+static FIBER_FN void test_create_makes_devices(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs;
 	struct nfs_fh fh;
 
@@ -72,8 +76,9 @@ TREE_TEST(test_create_makes_devices)
 	NFS_CHECK_EQ(t->test, type_of(t, &fh), NF4CHR);
 }
 
-TREE_TEST(test_create_of_a_device_is_for_root)
+static FIBER_FN void test_create_of_a_device_is_for_root(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 
 	tree_chmod(t, &t->top, 0777);
@@ -82,20 +87,25 @@ TREE_TEST(test_create_of_a_device_is_for_root)
 }
 
 /* 18.4.3 */
-TREE_TEST(test_create_of_a_regular_file_is_badtype)
+static FIBER_FN void test_create_of_a_regular_file_is_badtype(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4REG, "f", NULL, NULL), NFS4ERR_BADTYPE);
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4ATTRDIR, "f", NULL, NULL), NFS4ERR_BADTYPE);
 }
 
-TREE_TEST(test_create_of_what_is_there_is_exist)
+static FIBER_FN void test_create_of_what_is_there_is_exist(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, NULL), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, NULL), NFS4ERR_EXIST);
 }
 
-TREE_TEST(test_create_in_a_file_is_notdir)
+static FIBER_FN void test_create_in_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fifo, link;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &fifo), NFS4_OK);
@@ -104,8 +114,9 @@ TREE_TEST(test_create_in_a_file_is_notdir)
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &link, "d", 0755, NULL), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_create_of_bad_names)
+static FIBER_FN void test_create_of_bad_names(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	char name[257];
 
 	memset(name, 'x', sizeof(name));
@@ -116,13 +127,16 @@ TREE_TEST(test_create_of_bad_names)
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "..", 0755, NULL), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_create_of_an_empty_link_is_inval)
+static FIBER_FN void test_create_of_an_empty_link_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_symlink(t, &t->top, "l", "", NULL), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_create_of_a_long_link_is_nametoolong)
+static FIBER_FN void test_create_of_a_long_link_is_nametoolong(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	char target[4098];
 
 	memset(target, 't', sizeof(target));
@@ -132,8 +146,9 @@ TREE_TEST(test_create_of_a_long_link_is_nametoolong)
 	NFS_CHECK_EQ(t->test, tree_symlink(t, &t->top, "l", target, NULL), NFS4_OK);
 }
 
-TREE_TEST(test_create_wants_write_and_search_in_the_directory)
+static FIBER_FN void test_create_wants_write_and_search_in_the_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, &dir), NFS4_OK);
@@ -145,8 +160,9 @@ TREE_TEST(test_create_wants_write_and_search_in_the_directory)
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &dir, "x", 0755, NULL), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_create_belongs_to_who_asks)
+static FIBER_FN void test_create_belongs_to_who_asks(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 
 	tree_chmod(t, &t->top, 0777);
@@ -156,8 +172,9 @@ TREE_TEST(test_create_belongs_to_who_asks)
 	NFS_CHECK_EQ(t->test, tree_group(t, &fh), 100);
 }
 
-TREE_TEST(test_create_inherits_the_group_of_a_set_group_id_directory)
+static FIBER_FN void test_create_inherits_the_group_of_a_set_group_id_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir, fh;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0777, &dir), NFS4_OK);
@@ -170,8 +187,9 @@ TREE_TEST(test_create_inherits_the_group_of_a_set_group_id_directory)
 }
 
 /* RFC 8275 */
-TREE_TEST(test_create_takes_a_umask)
+static FIBER_FN void test_create_takes_a_umask(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_MODE_UMASK),
 				    .mode_umask = { .mu_mode = 0777, .mu_umask = 022 } };
 	const struct nfs_resop4 *res;
@@ -186,8 +204,9 @@ TREE_TEST(test_create_takes_a_umask)
 		  wire_bitmap_test(&res->nfs_resop4_u.opcreate.CREATE4res_u.resok4.attrset, FATTR4_MODE_UMASK));
 }
 
-TREE_TEST(test_create_takes_times)
+static FIBER_FN void test_create_takes_times(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_TIME_MODIFY_SET, FATTR4_TIME_CREATE),
 				    .time_modify_set = { .set_it = SET_TO_CLIENT_TIME4,
 							 .settime4_u = { .time = { .seconds = 77 } } },
@@ -200,15 +219,17 @@ TREE_TEST(test_create_takes_times)
 	NFS_CHECK_EQ(t->test, attrs.time_create.seconds, 66);
 }
 
-TREE_TEST(test_create_does_not_take_a_size)
+static FIBER_FN void test_create_does_not_take_a_size(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_set_size(5);
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4DIR, "d", &attrs, NULL), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_create_with_an_unknown_attribute_is_attrnotsupp)
+static FIBER_FN void test_create_with_an_unknown_attribute_is_attrnotsupp(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_HIDDEN), .hidden = TRUE };
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4DIR, "d", &attrs, NULL), NFS4ERR_ATTRNOTSUPP);
@@ -216,8 +237,9 @@ TREE_TEST(test_create_with_an_unknown_attribute_is_attrnotsupp)
 }
 
 /* 18.4.3: change_info is atomic, and before and after are those of the directory. */
-TREE_TEST(test_create_tells_how_the_directory_changed)
+static FIBER_FN void test_create_tells_how_the_directory_changed(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t before = tree_change(t, &t->top);
 	change_info4 cinfo;
 	uint32_t at;
@@ -232,8 +254,9 @@ TREE_TEST(test_create_tells_how_the_directory_changed)
 	NFS_CHECK_EQ(t->test, cinfo.after, tree_change(t, &t->top));
 }
 
-TREE_TEST(test_create_makes_the_new_object_current)
+static FIBER_FN void test_create_makes_the_new_object_current(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir, fh;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, &dir), NFS4_OK);
@@ -241,8 +264,9 @@ TREE_TEST(test_create_makes_the_new_object_current)
 	NFS_CHECK(t->test, tree_fh_equal(&dir, &fh));
 }
 
-TREE_TEST(test_create_in_a_removed_directory_is_refused)
+static FIBER_FN void test_create_in_a_removed_directory_is_refused(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 	nfsstat4 status;
 
@@ -252,8 +276,10 @@ TREE_TEST(test_create_in_a_removed_directory_is_refused)
 	NFS_CHECK(t->test, status == NFS4ERR_NOENT || status == NFS4ERR_STALE);
 }
 
-TREE_TEST(test_create_counts_subdirectories)
+static FIBER_FN void test_create_counts_subdirectories(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &t->top), 2);
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, NULL), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &t->top), 3);

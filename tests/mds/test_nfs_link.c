@@ -6,8 +6,9 @@
 
 #include "tests/lib/nfs_tree.h"
 
-TREE_TEST(test_link_gives_a_second_name)
+static FIBER_FN void test_link_gives_a_second_name(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f, g;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &f), NFS4_OK);
@@ -17,8 +18,9 @@ TREE_TEST(test_link_gives_a_second_name)
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &f), 2);
 }
 
-TREE_TEST(test_link_of_a_symbolic_link_links_the_link)
+static FIBER_FN void test_link_of_a_symbolic_link_links_the_link(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh l;
 
 	NFS_CHECK_EQ(t->test, tree_symlink(t, &t->top, "l", "x", &l), NFS4_OK);
@@ -27,16 +29,18 @@ TREE_TEST(test_link_of_a_symbolic_link_links_the_link)
 }
 
 /* 18.9.3 */
-TREE_TEST(test_link_of_a_directory_is_isdir)
+static FIBER_FN void test_link_of_a_directory_is_isdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, &d), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_link(t, &d, &t->top, "e"), NFS4ERR_ISDIR);
 }
 
-TREE_TEST(test_link_onto_a_name_is_exist)
+static FIBER_FN void test_link_onto_a_name_is_exist(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &f), NFS4_OK);
@@ -44,16 +48,18 @@ TREE_TEST(test_link_onto_a_name_is_exist)
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &f), 1);
 }
 
-TREE_TEST(test_link_into_a_file_is_notdir)
+static FIBER_FN void test_link_into_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &f), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_link(t, &f, &f, "g"), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_link_with_bad_names)
+static FIBER_FN void test_link_with_bad_names(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &f), NFS4_OK);
@@ -61,15 +67,18 @@ TREE_TEST(test_link_with_bad_names)
 	NFS_CHECK_EQ(t->test, tree_link(t, &f, &t->top, ".."), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_link_without_a_saved_file_handle_is_nofilehandle)
+static FIBER_FN void test_link_without_a_saved_file_handle_is_nofilehandle(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_link(t->c, "g");
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOFILEHANDLE);
 }
 
-TREE_TEST(test_link_wants_write_in_the_directory)
+static FIBER_FN void test_link_wants_write_in_the_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &f), NFS4_OK);
@@ -78,8 +87,9 @@ TREE_TEST(test_link_wants_write_in_the_directory)
 	NFS_CHECK_EQ(t->test, tree_link(t, &f, &t->top, "g"), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_link_changes_file_and_directory)
+static FIBER_FN void test_link_changes_file_and_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 	uint64_t file, before;
 	change_info4 cinfo;
@@ -99,8 +109,9 @@ TREE_TEST(test_link_changes_file_and_directory)
 }
 
 /* I8: from no name to one. */
-TREE_TEST(test_link_brings_an_open_orphan_back)
+static FIBER_FN void test_link_brings_an_open_orphan_back(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_file file;
 	struct nfs_fh found;
 

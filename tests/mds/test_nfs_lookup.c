@@ -8,8 +8,9 @@
 #include "tests/lib/nfs_tree.h"
 
 /* 18.13.3 */
-TREE_TEST(test_lookup_finds_a_name)
+static FIBER_FN void test_lookup_finds_a_name(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir, found;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, &dir), NFS4_OK);
@@ -17,13 +18,16 @@ TREE_TEST(test_lookup_finds_a_name)
 	NFS_CHECK(t->test, tree_fh_equal(&dir, &found));
 }
 
-TREE_TEST(test_lookup_of_nothing_is_noent)
+static FIBER_FN void test_lookup_of_nothing_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "none", NULL), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_lookup_leaves_the_file_handle_on_failure)
+static FIBER_FN void test_lookup_leaves_the_file_handle_on_failure(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 	uint32_t at;
 
@@ -37,13 +41,16 @@ TREE_TEST(test_lookup_leaves_the_file_handle_on_failure)
 	NFS_CHECK(t->test, tree_fh_equal(&fh, &t->top));
 }
 
-TREE_TEST(test_lookup_of_an_empty_name_is_inval)
+static FIBER_FN void test_lookup_of_an_empty_name_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "", NULL), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_lookup_of_256_bytes_is_nametoolong)
+static FIBER_FN void test_lookup_of_256_bytes_is_nametoolong(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	char name[257];
 
 	memset(name, 'x', sizeof(name));
@@ -54,19 +61,24 @@ TREE_TEST(test_lookup_of_256_bytes_is_nametoolong)
 }
 
 /* 18.13.4: "." and ".." mean nothing to the protocol. */
-TREE_TEST(test_lookup_of_dots_is_badname)
+static FIBER_FN void test_lookup_of_dots_is_badname(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, ".", NULL), NFS4ERR_BADNAME);
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "..", NULL), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_lookup_of_a_slash_is_badname)
+static FIBER_FN void test_lookup_of_a_slash_is_badname(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "a/b", NULL), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_lookup_in_a_file_is_notdir)
+static FIBER_FN void test_lookup_in_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fifo;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &fifo), NFS4_OK);
@@ -74,16 +86,18 @@ TREE_TEST(test_lookup_in_a_file_is_notdir)
 }
 
 /* 18.13.3: a link is the client's to follow. */
-TREE_TEST(test_lookup_in_a_symbolic_link_is_symlink)
+static FIBER_FN void test_lookup_in_a_symbolic_link_is_symlink(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh link;
 
 	NFS_CHECK_EQ(t->test, tree_symlink(t, &t->top, "l", "a", &link), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &link, "x", NULL), NFS4ERR_SYMLINK);
 }
 
-TREE_TEST(test_lookup_wants_the_right_to_search)
+static FIBER_FN void test_lookup_wants_the_right_to_search(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0700, &dir), NFS4_OK);
@@ -96,8 +110,9 @@ TREE_TEST(test_lookup_wants_the_right_to_search)
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &dir, "b", NULL), NFS4_OK);
 }
 
-TREE_TEST(test_lookup_goes_by_supplementary_groups)
+static FIBER_FN void test_lookup_goes_by_supplementary_groups(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0710, &dir), NFS4_OK);
@@ -109,8 +124,9 @@ TREE_TEST(test_lookup_goes_by_supplementary_groups)
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &dir, "b", NULL), NFS4_OK);
 }
 
-TREE_TEST(test_lookup_takes_bytes_that_are_not_utf8)
+static FIBER_FN void test_lookup_takes_bytes_that_are_not_utf8(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	const char name[] = "\xff\xfe";
 	struct nfs_fh dir, found;
 
@@ -119,15 +135,18 @@ TREE_TEST(test_lookup_takes_bytes_that_are_not_utf8)
 	NFS_CHECK(t->test, tree_fh_equal(&dir, &found));
 }
 
-TREE_TEST(test_lookup_tells_upper_from_lower_case)
+static FIBER_FN void test_lookup_tells_upper_from_lower_case(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, NULL), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "A", NULL), NFS4ERR_NOENT);
 }
 
 /* 18.14.3 */
-TREE_TEST(test_lookupp_finds_the_parent)
+static FIBER_FN void test_lookupp_finds_the_parent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir, found;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, &dir), NFS4_OK);
@@ -135,29 +154,34 @@ TREE_TEST(test_lookupp_finds_the_parent)
 	NFS_CHECK(t->test, tree_fh_equal(&t->top, &found));
 }
 
-TREE_TEST(test_lookupp_of_the_root_is_noent)
+static FIBER_FN void test_lookupp_of_the_root_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_lookupp(t, NULL, NULL), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_lookupp_of_a_file_is_notdir)
+static FIBER_FN void test_lookupp_of_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fifo;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &fifo), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_lookupp(t, &fifo, NULL), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_lookupp_of_a_symbolic_link_is_symlink)
+static FIBER_FN void test_lookupp_of_a_symbolic_link_is_symlink(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh link;
 
 	NFS_CHECK_EQ(t->test, tree_symlink(t, &t->top, "l", "a", &link), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_lookupp(t, &link, NULL), NFS4ERR_SYMLINK);
 }
 
-TREE_TEST(test_lookupp_follows_a_renamed_directory)
+static FIBER_FN void test_lookupp_follows_a_renamed_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh a, b, dir, found;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, &a), NFS4_OK);
@@ -168,8 +192,9 @@ TREE_TEST(test_lookupp_follows_a_renamed_directory)
 	NFS_CHECK(t->test, tree_fh_equal(&b, &found));
 }
 
-TREE_TEST(test_lookupp_wants_the_right_to_search)
+static FIBER_FN void test_lookupp_wants_the_right_to_search(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0700, &dir), NFS4_OK);
@@ -178,8 +203,9 @@ TREE_TEST(test_lookupp_wants_the_right_to_search)
 }
 
 /* I7 */
-TREE_TEST(test_handle_of_what_is_removed_is_stale)
+static FIBER_FN void test_handle_of_what_is_removed_is_stale(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, &dir), NFS4_OK);
@@ -196,8 +222,9 @@ TREE_TEST(test_handle_of_what_is_removed_is_stale)
 }
 
 /* 18.24 */
-TREE_TEST(test_readlink_gives_the_text)
+static FIBER_FN void test_readlink_gives_the_text(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	char text[64];
 	struct nfs_fh link;
 
@@ -206,16 +233,19 @@ TREE_TEST(test_readlink_gives_the_text)
 	NFS_CHECK(t->test, strcmp(text, "../a b/\xff") == 0);
 }
 
-TREE_TEST(test_readlink_of_a_directory_is_wrong_type)
+static FIBER_FN void test_readlink_of_a_directory_is_wrong_type(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_readlink(t->c);
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_WRONG_TYPE);
 }
 
 /* 18.29 */
-TREE_TEST(test_secinfo_offers_auth_sys_first)
+static FIBER_FN void test_secinfo_offers_auth_sys_first(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	const struct nfs_resop4 *res;
 	const SECINFO4resok *ok;
 	uint32_t at;
@@ -231,16 +261,20 @@ TREE_TEST(test_secinfo_offers_auth_sys_first)
 	NFS_CHECK_EQ(t->test, ok->SECINFO4resok_val[0].flavor, AUTH_SYS);
 }
 
-TREE_TEST(test_secinfo_of_nothing_is_noent)
+static FIBER_FN void test_secinfo_of_nothing_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_secinfo(t->c, "none");
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOENT);
 }
 
 /* 2.6.3.1.1.8 */
-TREE_TEST(test_secinfo_consumes_the_file_handle)
+static FIBER_FN void test_secinfo_consumes_the_file_handle(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "a", 0755, NULL), NFS4_OK);
 	tree_begin(t, &t->top);
 	nfs_op_secinfo(t->c, "a");
@@ -248,23 +282,29 @@ TREE_TEST(test_secinfo_consumes_the_file_handle)
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOFILEHANDLE);
 }
 
-TREE_TEST(test_secinfo_no_name_consumes_the_file_handle)
+static FIBER_FN void test_secinfo_no_name_consumes_the_file_handle(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_secinfo_no_name(t->c, SECINFO_STYLE4_CURRENT_FH);
 	nfs_op_getfh(t->c);
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOFILEHANDLE);
 }
 
-TREE_TEST(test_secinfo_no_name_of_the_roots_parent_is_noent)
+static FIBER_FN void test_secinfo_no_name_of_the_roots_parent_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, NULL);
 	nfs_op_secinfo_no_name(t->c, SECINFO_STYLE4_PARENT);
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_secinfo_no_name_of_a_parent_works)
+static FIBER_FN void test_secinfo_no_name_of_a_parent_works(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_secinfo_no_name(t->c, SECINFO_STYLE4_PARENT);
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4_OK);

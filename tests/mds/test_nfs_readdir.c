@@ -85,8 +85,9 @@ static void check_each_once(struct tree *t, const struct seen *seen, unsigned in
 		NFS_CHECK_EQ(t->test, seen->times[i], 1);
 }
 
-TREE_TEST(test_readdir_of_an_empty_directory_is_eof)
+static FIBER_FN void test_readdir_of_an_empty_directory_is_eof(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
@@ -95,30 +96,34 @@ TREE_TEST(test_readdir_of_an_empty_directory_is_eof)
 	NFS_CHECK(t->test, seen.eof);
 }
 
-TREE_TEST(test_readdir_lists_every_name_once)
+static FIBER_FN void test_readdir_lists_every_name_once(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 150);
+	tree_populate(t, &t->top, "n", 150);
 	list_all(t, &t->top, from_start(65536), &seen);
 	check_each_once(t, &seen, 150);
 }
 
-TREE_TEST(test_readdir_in_small_pieces_lists_every_name_once)
+static FIBER_FN void test_readdir_in_small_pieces_lists_every_name_once(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(256);
 	struct seen seen = { .nr = 0 };
 
 	dir.attrs = NFS_ATTRS(FATTR4_TYPE, FATTR4_FILEID, FATTR4_MODE);
-	tree_fill(t, &t->top, "n", 50);
+	tree_populate(t, &t->top, "n", 50);
 	list_all(t, &t->top, dir, &seen);
 	check_each_once(t, &seen, 50);
 }
 
 /* 18.23.3: maxcount holds the whole result. */
-TREE_TEST(test_readdir_stays_within_maxcount)
+static FIBER_FN void test_readdir_stays_within_maxcount(struct nfs_test *test)
 {
-	tree_fill(t, &t->top, "n", 50);
+	struct tree tree, *t = tree_open(&tree, test);
+
+	tree_populate(t, &t->top, "n", 50);
 	for (uint32_t maxcount = 200; maxcount < 1300; maxcount += 90) {
 		struct nfs_readdir dir = from_start(maxcount);
 		struct seen seen = { .nr = 0 };
@@ -130,42 +135,46 @@ TREE_TEST(test_readdir_stays_within_maxcount)
 	}
 }
 
-TREE_TEST(test_readdir_with_room_for_nothing_is_toosmall)
+static FIBER_FN void test_readdir_with_room_for_nothing_is_toosmall(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(WIRE_DIR_OVERHEAD + 8);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 1);
+	tree_populate(t, &t->top, "n", 1);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_TOOSMALL);
 	dir.maxcount = 0;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_TOOSMALL);
 }
 
 /* dircount is a hint of how many bytes of names and cookies are wanted. */
-TREE_TEST(test_readdir_goes_by_dircount)
+static FIBER_FN void test_readdir_goes_by_dircount(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(65536);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 50);
+	tree_populate(t, &t->top, "n", 50);
 	dir.dircount = 100;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	NFS_CHECK(t->test, seen.nr > 0 && seen.nr < 10);
 }
 
-TREE_TEST(test_readdir_gives_one_entry_whatever_dircount_says)
+static FIBER_FN void test_readdir_gives_one_entry_whatever_dircount_says(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(65536);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 5);
+	tree_populate(t, &t->top, "n", 5);
 	dir.dircount = 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	NFS_CHECK_EQ(t->test, seen.nr, 1);
 }
 
-TREE_TEST(test_readdir_of_cookies_1_and_2_is_bad_cookie)
+static FIBER_FN void test_readdir_of_cookies_1_and_2_is_bad_cookie(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
@@ -177,19 +186,21 @@ TREE_TEST(test_readdir_of_cookies_1_and_2_is_bad_cookie)
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_BAD_COOKIE);
 }
 
-TREE_TEST(test_readdir_with_another_verifier_is_not_same)
+static FIBER_FN void test_readdir_with_another_verifier_is_not_same(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 5);
+	tree_populate(t, &t->top, "n", 5);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 	dir.verifier[3] ^= 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_NOT_SAME);
 }
 
-TREE_TEST(test_readdir_of_a_file_is_notdir)
+static FIBER_FN void test_readdir_of_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 	struct nfs_fh fh;
@@ -198,8 +209,9 @@ TREE_TEST(test_readdir_of_a_file_is_notdir)
 	NFS_CHECK_EQ(t->test, list(t, &fh, &dir, &seen), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_readdir_wants_read)
+static FIBER_FN void test_readdir_wants_read(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 	struct nfs_fh fh;
@@ -210,14 +222,15 @@ TREE_TEST(test_readdir_wants_read)
 }
 
 /* Names that come and go do not move those that stay. */
-TREE_TEST(test_readdir_goes_on_while_names_come_and_go)
+static FIBER_FN void test_readdir_goes_on_while_names_come_and_go(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(300);
 	struct seen seen = { .nr = 0 };
 	char name[16];
 	unsigned int i = 0;
 
-	tree_fill(t, &t->top, "n", 60);
+	tree_populate(t, &t->top, "n", 60);
 	while (!seen.eof) {
 		NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4_OK);
 		snprintf(name, sizeof(name), "x%u", 500 + i);
@@ -230,13 +243,14 @@ TREE_TEST(test_readdir_goes_on_while_names_come_and_go)
 		NFS_CHECK_EQ(t->test, seen.times[i], 1);
 }
 
-TREE_TEST(test_readdir_goes_on_behind_an_entry_that_is_gone)
+static FIBER_FN void test_readdir_goes_on_behind_an_entry_that_is_gone(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen first = { .nr = 0 }, rest = { .nr = 0 };
 	char name[16];
 
-	tree_fill(t, &t->top, "n", 20);
+	tree_populate(t, &t->top, "n", 20);
 	dir.dircount = 1;
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &first), NFS4_OK);
 	for (unsigned int i = 0; i < 20; i++) {
@@ -250,8 +264,9 @@ TREE_TEST(test_readdir_goes_on_behind_an_entry_that_is_gone)
 }
 
 /* The attributes of each entry are those that GETATTR gives. */
-TREE_TEST(test_readdir_gives_attributes)
+static FIBER_FN void test_readdir_gives_attributes(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct wire_dir_reader reader;
 	struct wire_attrs attrs;
@@ -282,8 +297,9 @@ TREE_TEST(test_readdir_gives_attributes)
 }
 
 /* Those that the entry knows by itself, too. */
-TREE_TEST(test_readdir_gives_type_and_fileid_alone)
+static FIBER_FN void test_readdir_gives_type_and_fileid_alone(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct wire_dir_reader reader;
 	struct wire_attrs attrs;
@@ -307,8 +323,9 @@ TREE_TEST(test_readdir_gives_type_and_fileid_alone)
 	NFS_CHECK_EQ(t->test, attrs.fileid, fileid);
 }
 
-TREE_TEST(test_readdir_leaves_out_what_is_not_supported)
+static FIBER_FN void test_readdir_leaves_out_what_is_not_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct wire_dir_reader reader;
 	struct entry4 entry;
@@ -328,12 +345,13 @@ TREE_TEST(test_readdir_leaves_out_what_is_not_supported)
 	NFS_CHECK(t->test, !wire_bitmap_test(&entry.attrs.attrmask, FATTR4_ACL));
 }
 
-TREE_TEST(test_readdir_of_an_attribute_to_set_is_inval)
+static FIBER_FN void test_readdir_of_an_attribute_to_set_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_readdir dir = from_start(4096);
 	struct seen seen = { .nr = 0 };
 
-	tree_fill(t, &t->top, "n", 1);
+	tree_populate(t, &t->top, "n", 1);
 	dir.attrs = NFS_ATTRS(FATTR4_TIME_MODIFY_SET);
 	NFS_CHECK_EQ(t->test, list(t, &t->top, &dir, &seen), NFS4ERR_INVAL);
 }

@@ -7,27 +7,34 @@
 #include "dev/fiber.h"
 #include "tests/lib/nfs_tree.h"
 
-TREE_TEST(test_remove_takes_a_name_away)
+static FIBER_FN void test_remove_takes_a_name_away(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, NULL), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "f"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "f", NULL), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_remove_of_nothing_is_noent)
+static FIBER_FN void test_remove_of_nothing_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "f"), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_remove_takes_an_empty_directory)
+static FIBER_FN void test_remove_takes_an_empty_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, NULL), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "d"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &t->top), 2);
 }
 
-TREE_TEST(test_remove_of_a_full_directory_is_notempty)
+static FIBER_FN void test_remove_of_a_full_directory_is_notempty(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0755, &dir), NFS4_OK);
@@ -35,31 +42,37 @@ TREE_TEST(test_remove_of_a_full_directory_is_notempty)
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "d"), NFS4ERR_NOTEMPTY);
 }
 
-TREE_TEST(test_remove_in_a_file_is_notdir)
+static FIBER_FN void test_remove_in_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fifo;
 
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, &fifo), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &fifo, "x"), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_remove_of_bad_names)
+static FIBER_FN void test_remove_of_bad_names(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, ""), NFS4ERR_INVAL);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "."), NFS4ERR_BADNAME);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, ".."), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_remove_wants_write_in_the_directory)
+static FIBER_FN void test_remove_wants_write_in_the_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_create(t, &t->top, NF4FIFO, "f", NULL, NULL), NFS4_OK);
 	tree_chmod(t, &t->top, 0755);
 	tree_as(t, 1000, 1000);
 	NFS_CHECK_EQ(t->test, tree_remove(t, &t->top, "f"), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_remove_of_anothers_file_in_a_sticky_directory_is_access)
+static FIBER_FN void test_remove_of_anothers_file_in_a_sticky_directory_is_access(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh dir;
 
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, &t->top, "d", 0777, &dir), NFS4_OK);
@@ -72,8 +85,9 @@ TREE_TEST(test_remove_of_anothers_file_in_a_sticky_directory_is_access)
 	NFS_CHECK_EQ(t->test, tree_remove(t, &dir, "f"), NFS4_OK);
 }
 
-TREE_TEST(test_remove_tells_how_the_directory_changed)
+static FIBER_FN void test_remove_tells_how_the_directory_changed(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t before;
 	change_info4 cinfo;
 	uint32_t at;
@@ -89,8 +103,9 @@ TREE_TEST(test_remove_tells_how_the_directory_changed)
 	NFS_CHECK_EQ(t->test, cinfo.after, tree_change(t, &t->top));
 }
 
-TREE_TEST(test_remove_of_one_of_two_names_keeps_the_file)
+static FIBER_FN void test_remove_of_one_of_two_names_keeps_the_file(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 	uint64_t change;
 
@@ -103,8 +118,9 @@ TREE_TEST(test_remove_of_one_of_two_names_keeps_the_file)
 }
 
 /* I8 */
-TREE_TEST(test_removed_file_lives_while_it_is_open)
+static FIBER_FN void test_removed_file_lives_while_it_is_open(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_file file;
 
 	NFS_CHECK_EQ(t->test, nfs_file_create(t->session, &t->top, "f", &file), 0);

@@ -16,8 +16,9 @@ static FIBER_FN void dir_of(struct tree *t, const struct nfs_fh *dir, const char
 	NFS_CHECK_EQ(t->test, tree_mkdir(t, dir, name, 0755, ret_fh), NFS4_OK);
 }
 
-TREE_TEST(test_rename_within_a_directory)
+static FIBER_FN void test_rename_within_a_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh a, b;
 
 	fifo(t, &t->top, "a", &a);
@@ -27,8 +28,9 @@ TREE_TEST(test_rename_within_a_directory)
 	NFS_CHECK(t->test, tree_fh_equal(&a, &b));
 }
 
-TREE_TEST(test_rename_between_directories)
+static FIBER_FN void test_rename_between_directories(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d, e, a, b;
 
 	dir_of(t, &t->top, "d", &d);
@@ -39,8 +41,9 @@ TREE_TEST(test_rename_between_directories)
 	NFS_CHECK(t->test, tree_fh_equal(&a, &b));
 }
 
-TREE_TEST(test_rename_of_a_directory_moves_its_link)
+static FIBER_FN void test_rename_of_a_directory_moves_its_link(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d, e;
 
 	dir_of(t, &t->top, "d", &d);
@@ -51,13 +54,16 @@ TREE_TEST(test_rename_of_a_directory_moves_its_link)
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &e), 3);
 }
 
-TREE_TEST(test_rename_of_nothing_is_noent)
+static FIBER_FN void test_rename_of_nothing_is_noent(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, "b"), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_rename_replaces_a_file)
+static FIBER_FN void test_rename_replaces_a_file(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh a, b, found;
 
 	fifo(t, &t->top, "a", &a);
@@ -67,16 +73,19 @@ TREE_TEST(test_rename_replaces_a_file)
 	NFS_CHECK(t->test, tree_fh_equal(&a, &found));
 }
 
-TREE_TEST(test_rename_replaces_an_empty_directory)
+static FIBER_FN void test_rename_replaces_an_empty_directory(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	dir_of(t, &t->top, "a", NULL);
 	dir_of(t, &t->top, "b", NULL);
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, "b"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &t->top), 3);
 }
 
-TREE_TEST(test_rename_onto_a_full_directory_is_notempty)
+static FIBER_FN void test_rename_onto_a_full_directory_is_notempty(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh b;
 
 	dir_of(t, &t->top, "a", NULL);
@@ -85,23 +94,28 @@ TREE_TEST(test_rename_onto_a_full_directory_is_notempty)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, "b"), NFS4ERR_NOTEMPTY);
 }
 
-TREE_TEST(test_rename_of_a_directory_onto_a_file_is_notdir)
+static FIBER_FN void test_rename_of_a_directory_onto_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	dir_of(t, &t->top, "a", NULL);
 	fifo(t, &t->top, "b", NULL);
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, "b"), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_rename_of_a_file_onto_a_directory_is_isdir)
+static FIBER_FN void test_rename_of_a_file_onto_a_directory_is_isdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	fifo(t, &t->top, "a", NULL);
 	dir_of(t, &t->top, "b", NULL);
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, "b"), NFS4ERR_ISDIR);
 }
 
 /* 18.26.3: both names are the same file: nothing happens. */
-TREE_TEST(test_rename_to_another_name_of_the_file_does_nothing)
+static FIBER_FN void test_rename_to_another_name_of_the_file_does_nothing(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	const struct nfs_resop4 *res;
 	const RENAME4resok *ok;
 	struct nfs_fh a;
@@ -120,8 +134,9 @@ TREE_TEST(test_rename_to_another_name_of_the_file_does_nothing)
 	NFS_CHECK_EQ(t->test, tree_nlink(t, &a), 2);
 }
 
-TREE_TEST(test_rename_to_itself_does_nothing)
+static FIBER_FN void test_rename_to_itself_does_nothing(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t change;
 
 	fifo(t, &t->top, "a", NULL);
@@ -130,8 +145,9 @@ TREE_TEST(test_rename_to_itself_does_nothing)
 	NFS_CHECK_EQ(t->test, tree_change(t, &t->top), change);
 }
 
-TREE_TEST(test_rename_of_a_directory_below_itself_is_inval)
+static FIBER_FN void test_rename_of_a_directory_below_itself_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh a, b;
 
 	dir_of(t, &t->top, "a", &a);
@@ -140,8 +156,9 @@ TREE_TEST(test_rename_of_a_directory_below_itself_is_inval)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &a, "c"), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_rename_from_or_into_a_file_is_notdir)
+static FIBER_FN void test_rename_from_or_into_a_file_is_notdir(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh f;
 
 	fifo(t, &t->top, "f", &f);
@@ -150,8 +167,10 @@ TREE_TEST(test_rename_from_or_into_a_file_is_notdir)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "g", &f, "y"), NFS4ERR_NOTDIR);
 }
 
-TREE_TEST(test_rename_with_bad_names)
+static FIBER_FN void test_rename_with_bad_names(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	fifo(t, &t->top, "a", NULL);
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "", &t->top, "b"), NFS4ERR_INVAL);
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, ""), NFS4ERR_INVAL);
@@ -159,15 +178,18 @@ TREE_TEST(test_rename_with_bad_names)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &t->top, "a", &t->top, ".."), NFS4ERR_BADNAME);
 }
 
-TREE_TEST(test_rename_without_a_saved_file_handle_is_nofilehandle)
+static FIBER_FN void test_rename_without_a_saved_file_handle_is_nofilehandle(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	nfs_op_rename(t->c, "a", "b");
 	NFS_CHECK_EQ(t->test, tree_send(t), NFS4ERR_NOFILEHANDLE);
 }
 
-TREE_TEST(test_rename_wants_write_in_both_directories)
+static FIBER_FN void test_rename_wants_write_in_both_directories(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d, e;
 
 	dir_of(t, &t->top, "d", &d);
@@ -188,8 +210,9 @@ TREE_TEST(test_rename_wants_write_in_both_directories)
 }
 
 /* Its ".." changes. */
-TREE_TEST(test_rename_of_a_directory_elsewhere_wants_write_in_it)
+static FIBER_FN void test_rename_of_a_directory_elsewhere_wants_write_in_it(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d, e, x;
 
 	dir_of(t, &t->top, "d", &d);
@@ -202,8 +225,9 @@ TREE_TEST(test_rename_of_a_directory_elsewhere_wants_write_in_it)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &d, "y", &e, "y"), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_rename_in_sticky_directories)
+static FIBER_FN void test_rename_in_sticky_directories(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh d;
 
 	dir_of(t, &t->top, "d", &d);
@@ -217,8 +241,9 @@ TREE_TEST(test_rename_in_sticky_directories)
 	NFS_CHECK_EQ(t->test, tree_rename(t, &d, "b", &d, "c"), NFS4_OK);
 }
 
-TREE_TEST(test_rename_tells_how_both_directories_changed)
+static FIBER_FN void test_rename_tells_how_both_directories_changed(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	const struct nfs_resop4 *res;
 	const RENAME4resok *ok;
 	struct nfs_fh d, e;
@@ -246,8 +271,9 @@ TREE_TEST(test_rename_tells_how_both_directories_changed)
 }
 
 /* I8 */
-TREE_TEST(test_replaced_file_lives_while_it_is_open)
+static FIBER_FN void test_replaced_file_lives_while_it_is_open(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_file file;
 
 	NFS_CHECK_EQ(t->test, nfs_file_create(t->session, &t->top, "f", &file), 0);

@@ -21,16 +21,18 @@ static FIBER_FN nfsstat4 nverify(struct tree *t, const struct wire_attrs *attrs)
 	return tree_send(t);
 }
 
-TREE_TEST(test_verify_of_what_is_so)
+static FIBER_FN void test_verify_of_what_is_so(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_TYPE, FATTR4_CHANGE, FATTR4_FILEID));
 
 	NFS_CHECK_EQ(t->test, verify(t, &attrs), NFS4_OK);
 	NFS_CHECK_EQ(t->test, nverify(t, &attrs), NFS4ERR_SAME);
 }
 
-TREE_TEST(test_verify_of_what_is_not_so)
+static FIBER_FN void test_verify_of_what_is_not_so(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_TYPE, FATTR4_CHANGE));
 
 	attrs.change++;
@@ -38,8 +40,9 @@ TREE_TEST(test_verify_of_what_is_not_so)
 	NFS_CHECK_EQ(t->test, nverify(t, &attrs), NFS4_OK);
 }
 
-TREE_TEST(test_verify_compares_strings_and_handles)
+static FIBER_FN void test_verify_compares_strings_and_handles(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs;
 	char owner[] = "0";
 
@@ -51,8 +54,9 @@ TREE_TEST(test_verify_compares_strings_and_handles)
 	NFS_CHECK_EQ(t->test, verify(t, &attrs), NFS4ERR_NOT_SAME);
 }
 
-TREE_TEST(test_verify_of_all_that_is_supported)
+static FIBER_FN void test_verify_of_all_that_is_supported(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(
 		t, &t->top,
 		NFS_ATTRS(FATTR4_SUPPORTED_ATTRS, FATTR4_TYPE, FATTR4_FH_EXPIRE_TYPE, FATTR4_CHANGE, FATTR4_SIZE,
@@ -62,8 +66,9 @@ TREE_TEST(test_verify_of_all_that_is_supported)
 	NFS_CHECK_EQ(t->test, verify(t, &attrs), NFS4_OK);
 }
 
-TREE_TEST(test_verify_of_an_unknown_attribute_is_attrnotsupp)
+static FIBER_FN void test_verify_of_an_unknown_attribute_is_attrnotsupp(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_HIDDEN), .hidden = FALSE };
 
 	NFS_CHECK_EQ(t->test, verify(t, &attrs), NFS4ERR_ATTRNOTSUPP);
@@ -71,16 +76,18 @@ TREE_TEST(test_verify_of_an_unknown_attribute_is_attrnotsupp)
 }
 
 /* 18.31.3 */
-TREE_TEST(test_verify_of_rdattr_error_is_inval)
+static FIBER_FN void test_verify_of_rdattr_error_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_RDATTR_ERROR) };
 
 	NFS_CHECK_EQ(t->test, verify(t, &attrs), NFS4ERR_INVAL);
 	NFS_CHECK_EQ(t->test, nverify(t, &attrs), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_verify_of_an_attribute_to_set_is_inval)
+static FIBER_FN void test_verify_of_an_attribute_to_set_is_inval(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = { .mask = NFS_ATTRS(FATTR4_TIME_MODIFY_SET),
 				    .time_modify_set = { .set_it = SET_TO_SERVER_TIME4 } };
 
@@ -88,8 +95,9 @@ TREE_TEST(test_verify_of_an_attribute_to_set_is_inval)
 	NFS_CHECK_EQ(t->test, nverify(t, &attrs), NFS4ERR_INVAL);
 }
 
-TREE_TEST(test_verify_of_nothing_is_so)
+static FIBER_FN void test_verify_of_nothing_is_so(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs none = { .size = 0 };
 
 	NFS_CHECK_EQ(t->test, verify(t, &none), NFS4_OK);
@@ -97,8 +105,9 @@ TREE_TEST(test_verify_of_nothing_is_so)
 }
 
 /* 18.31.4: a failure ends the compound before what it guards. */
-TREE_TEST(test_verify_guards_what_follows)
+static FIBER_FN void test_verify_guards_what_follows(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, &t->top, NFS_ATTRS(FATTR4_CHANGE));
 
 	attrs.change++;
@@ -109,8 +118,9 @@ TREE_TEST(test_verify_guards_what_follows)
 	NFS_CHECK_EQ(t->test, tree_lookup(t, &t->top, "d", NULL), NFS4ERR_NOENT);
 }
 
-TREE_TEST(test_verify_of_the_pseudo_file_system)
+static FIBER_FN void test_verify_of_the_pseudo_file_system(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct wire_attrs attrs = tree_attrs(t, NULL, NFS_ATTRS(FATTR4_TYPE, FATTR4_CHANGE, FATTR4_FSID));
 
 	tree_begin(t, NULL);

@@ -66,14 +66,17 @@ static FIBER_FN nfsstat4 xlist(struct tree *t, const struct nfs_fh *fh, uint32_t
 	return NFS4_OK;
 }
 
-TREE_TEST(test_xattr_is_kept)
+static FIBER_FN void test_xattr_is_kept(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_CREATE, "name", "value"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", "value"), NFS4_OK);
 }
 
-TREE_TEST(test_xattr_of_a_file_is_kept)
+static FIBER_FN void test_xattr_of_a_file_is_kept(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 
 	NFS_CHECK_EQ(t->test, tree_file(t, &t->top, "f", &fh), NFS4_OK);
@@ -81,25 +84,33 @@ TREE_TEST(test_xattr_of_a_file_is_kept)
 	NFS_CHECK_EQ(t->test, xget(t, &fh, "name", ""), NFS4_OK);
 }
 
-TREE_TEST(test_getxattr_of_nothing_is_noxattr)
+static FIBER_FN void test_getxattr_of_nothing_is_noxattr(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", ""), NFS4ERR_NOXATTR);
 }
 
-TREE_TEST(test_setxattr_create_of_what_is_there_is_exist)
+static FIBER_FN void test_setxattr_create_of_what_is_there_is_exist(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_CREATE, "name", "1"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_CREATE, "name", "2"), NFS4ERR_EXIST);
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", "1"), NFS4_OK);
 }
 
-TREE_TEST(test_setxattr_replace_of_nothing_is_noxattr)
+static FIBER_FN void test_setxattr_replace_of_nothing_is_noxattr(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_REPLACE, "name", "1"), NFS4ERR_NOXATTR);
 }
 
-TREE_TEST(test_setxattr_replaces)
+static FIBER_FN void test_setxattr_replaces(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_CREATE, "name", "1"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_REPLACE, "name", "22"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", "22"), NFS4_OK);
@@ -107,20 +118,25 @@ TREE_TEST(test_setxattr_replaces)
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", "333"), NFS4_OK);
 }
 
-TREE_TEST(test_removexattr_removes)
+static FIBER_FN void test_removexattr_removes(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_CREATE, "name", "1"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xremove(t, &t->top, "name"), NFS4_OK);
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", ""), NFS4ERR_NOXATTR);
 }
 
-TREE_TEST(test_removexattr_of_nothing_is_noxattr)
+static FIBER_FN void test_removexattr_of_nothing_is_noxattr(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	NFS_CHECK_EQ(t->test, xremove(t, &t->top, "name"), NFS4ERR_NOXATTR);
 }
 
-TREE_TEST(test_xattr_of_64k_is_kept_and_more_is_xattr2big)
+static FIBER_FN void test_xattr_of_64k_is_kept_and_more_is_xattr2big(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	static char value[65538];
 
 	memset(value, 'v', sizeof(value));
@@ -131,8 +147,9 @@ TREE_TEST(test_xattr_of_64k_is_kept_and_more_is_xattr2big)
 	NFS_CHECK_EQ(t->test, xget(t, &t->top, "name", value), NFS4_OK);
 }
 
-TREE_TEST(test_xattr_with_bad_names)
+static FIBER_FN void test_xattr_with_bad_names(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	char name[257];
 
 	memset(name, 'n', sizeof(name));
@@ -144,8 +161,9 @@ TREE_TEST(test_xattr_with_bad_names)
 }
 
 /* 8.4.2.2: what changed is the object. */
-TREE_TEST(test_setxattr_tells_how_the_file_changed)
+static FIBER_FN void test_setxattr_tells_how_the_file_changed(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t before = tree_change(t, &t->top);
 	const struct nfs_resop4 *res;
 	change_info4 cinfo;
@@ -162,16 +180,19 @@ TREE_TEST(test_setxattr_tells_how_the_file_changed)
 	NFS_CHECK_EQ(t->test, cinfo.after, tree_change(t, &t->top));
 }
 
-TREE_TEST(test_setxattr_wants_write)
+static FIBER_FN void test_setxattr_wants_write(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_chmod(t, &t->top, 0755);
 	tree_as(t, 1000, 1000);
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_EITHER, "name", "1"), NFS4ERR_ACCESS);
 	NFS_CHECK_EQ(t->test, xremove(t, &t->top, "name"), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_getxattr_wants_read)
+static FIBER_FN void test_getxattr_wants_read(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t cookie = 0;
 	unsigned int nr = 0;
 	bool eof;
@@ -183,15 +204,18 @@ TREE_TEST(test_getxattr_wants_read)
 	NFS_CHECK_EQ(t->test, xlist(t, &t->top, 4096, &cookie, &nr, &eof), NFS4ERR_ACCESS);
 }
 
-TREE_TEST(test_xattrs_of_a_sticky_directory_are_its_owners)
+static FIBER_FN void test_xattrs_of_a_sticky_directory_are_its_owners(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_chmod(t, &t->top, 01777);
 	tree_as(t, 1000, 1000);
 	NFS_CHECK_EQ(t->test, xset(t, &t->top, SETXATTR4_EITHER, "name", "1"), NFS4ERR_PERM);
 }
 
-TREE_TEST(test_only_files_and_directories_have_xattrs)
+static FIBER_FN void test_only_files_and_directories_have_xattrs(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	struct nfs_fh fh;
 	uint64_t cookie = 0;
 	unsigned int nr = 0;
@@ -204,8 +228,9 @@ TREE_TEST(test_only_files_and_directories_have_xattrs)
 	NFS_CHECK(t->test, nr == 0 && eof);
 }
 
-TREE_TEST(test_listxattrs_of_none_is_eof)
+static FIBER_FN void test_listxattrs_of_none_is_eof(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t cookie = 0;
 	unsigned int nr = 0;
 	bool eof = false;
@@ -214,8 +239,9 @@ TREE_TEST(test_listxattrs_of_none_is_eof)
 	NFS_CHECK(t->test, nr == 0 && eof);
 }
 
-TREE_TEST(test_listxattrs_in_pieces_gives_all)
+static FIBER_FN void test_listxattrs_in_pieces_gives_all(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t cookie = 0;
 	unsigned int nr = 0, calls = 0;
 	bool eof = false;
@@ -231,8 +257,9 @@ TREE_TEST(test_listxattrs_in_pieces_gives_all)
 	NFS_CHECK(t->test, calls >= 5);
 }
 
-TREE_TEST(test_listxattrs_without_room_is_toosmall)
+static FIBER_FN void test_listxattrs_without_room_is_toosmall(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t cookie = 0;
 	unsigned int nr = 0;
 	bool eof;
@@ -242,8 +269,9 @@ TREE_TEST(test_listxattrs_without_room_is_toosmall)
 	NFS_CHECK_EQ(t->test, xlist(t, &t->top, 3, &cookie, &nr, &eof), NFS4ERR_TOOSMALL);
 }
 
-TREE_TEST(test_listxattrs_with_a_cookie_that_cannot_be)
+static FIBER_FN void test_listxattrs_with_a_cookie_that_cannot_be(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
 	uint64_t cookie = UINT64_MAX;
 	unsigned int nr = 0;
 	bool eof;
@@ -252,8 +280,10 @@ TREE_TEST(test_listxattrs_with_a_cookie_that_cannot_be)
 }
 
 /* RFC 8276 extends 4.2. */
-TREE_TEST(test_xattrs_are_not_in_minor_version_1)
+static FIBER_FN void test_xattrs_are_not_in_minor_version_1(struct nfs_test *test)
 {
+	struct tree tree, *t = tree_open(&tree, test);
+
 	tree_begin(t, &t->top);
 	t->c->minorversion = 1;
 	t->c->checks = false;
