@@ -229,6 +229,8 @@ static FIBER_FN nfsstat4 step(struct compound *c)
 		status = c->cachethis ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
 	}
 	c->mds->counts.op_errors++;
+	/* A limit that not even SEQUENCE's result fits in must not hide why. */
+	wire_compound_limit(&c->out, c->enc.size);
 	/* There is room for a failure: that is why check_op() and wire_results_add() keep some. */
 	if (wire_results_fail(&c->out, number, status))
 		log_debug("connection %lu: no room for the failure of %s", (unsigned long)c->conn->number,

@@ -112,7 +112,9 @@ static nfsstat4 create_check(const struct compound *c, const struct CREATE_SESSI
 {
 	if (args->csa_flags & ~CREATE_FLAGS_KNOWN)
 		return NFS4ERR_INVAL;
-	if (client->has_cred != c->has_cred || (c->has_cred && client->cred.uid != c->cred.uid))
+	/* Who has been confirmed may come as another user (18.36.3). */
+	if (!client->confirmed &&
+	    (client->has_cred != c->has_cred || (c->has_cred && client->cred.uid != c->cred.uid)))
 		return NFS4ERR_CLID_INUSE;
 	if (args->csa_sequence != client->create_seq + 1)
 		return NFS4ERR_SEQ_MISORDERED;
