@@ -191,6 +191,38 @@ static FIBER_FN void status_body(struct store *s, void *arg)
 	world_stop(w);
 }
 
+static int put_body(struct txn *txn, void *arg)
+{
+	return txn_put(txn, key_make(ZONE_STATE, 1, 1, 1), "x", 1);
+}
+
+/* A volume that fails is still told about, and why it is read-only. */
+static FIBER_FN void failed_body(struct store *s, void *arg)
+{
+	const struct sim_fault fault = {
+		.kind = SIM_FAULT_ERROR, .ops = SIM_OPS_WRITES, .nth = 1, .times = UINT64_MAX, .error = -EIO
+	};
+	struct world *w = arg;
+	struct json_object *o;
+	uint64_t seq = 0;
+
+	world_start(w);
+	o = ask(w, "status\n");
+	CHECK(!json_object_get_boolean(member(member(o, "volume"), "read_only")));
+	json_object_put(o);
+	sim_disk_fault(s->disks[0], &fault);
+	CHECK_EQ(txn_run(s->fs, NULL, put_body, NULL, &seq), 0);
+	CHECK_EQ(txn_wait_durable(s->fs, seq), -EIO);
+	o = ask(w, "status\n");
+	CHECK(json_object_get_boolean(member(member(o, "volume"), "read_only")));
+	CHECK(strcmp(json_object_get_string(member(member(o, "volume"), "error")), fs_error(s->fs)) == 0);
+	json_object_put(o);
+	control_stop(w->control);
+	HASH_CLEAR(hh, w->mds.clients);
+	fs_abandon(s->fs);
+	s->fs = NULL;
+}
+
 static FIBER_FN void clients_body(struct store *s, void *arg)
 {
 	struct world *w = arg;
@@ -302,6 +334,11 @@ static void test_status(void **state)
 	world_run(status_body);
 }
 
+static void test_failed(void **state)
+{
+	world_run(failed_body);
+}
+
 static void test_clients(void **state)
 {
 	world_run(clients_body);
@@ -325,8 +362,8 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status), cmocka_unit_test(test_clients), cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_silent), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_status),	 cmocka_unit_test(test_failed), cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent), cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -325,6 +328,45 @@ static void test_idle(void **state)
 	assert_int_equal(program_end(pid, SIGTERM), 0);
 }
 
+/* What systemd hears. */
+static void test_notify(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = PROGRAM_PATIENCE_MS / 1000 };
+	char text[1024] = "";
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	prepare("");
+	format();
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/notify", dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	assert_int_equal(setenv("NOTIFY_SOCKET", addr.sun_path, 1), 0);
+	assert_int_equal(setenv("WATCHDOG_USEC", "100000", 1), 0);
+	pid = serve("");
+	assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+	assert_int_equal(unsetenv("WATCHDOG_USEC"), 0);
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "READY=1");
+	for (unsigned int watchdogs = 0, states = 0; watchdogs < 3 || states < 1;) {
+		ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+		assert_true(n > 0);
+		text[n] = '\0';
+		watchdogs += strcmp(text, "WATCHDOG=1") == 0;
+		states += strcmp(text, "STATUS=Serving 0 clients, 0 opens") == 0;
+	}
+	assert_int_equal(program_end(pid, SIGTERM), 0);
+	do {
+		ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+		assert_true(n > 0);
+		text[n] = '\0';
+	} while (strncmp(text, "STOPPING=1", 10) != 0);
+	close(fd);
+}
+
 /* What stands in the way is named, and nothing is left behind. */
 static void test_in_the_way(void **state)
 {
@@ -363,9 +405,9 @@ static int clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_visit, clean),	   cmocka_unit_test_teardown(test_discard, clean),
-		cmocka_unit_test_teardown(test_signals, clean),	   cmocka_unit_test_teardown(test_idle, clean),
-		cmocka_unit_test_teardown(test_in_the_way, clean),
+		cmocka_unit_test_teardown(test_visit, clean),	cmocka_unit_test_teardown(test_discard, clean),
+		cmocka_unit_test_teardown(test_signals, clean), cmocka_unit_test_teardown(test_idle, clean),
+		cmocka_unit_test_teardown(test_notify, clean),	cmocka_unit_test_teardown(test_in_the_way, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, clean);
