@@ -35,7 +35,7 @@ struct client {
 	bool discarded;	  /* only the owner is left of it, who may reclaim by a new EXCHANGE_ID */
 	bool can_reclaim; /* known from before the state was discarded: may reclaim in grace */
 	uint32_t flags;	  /* of EXCHANGE_ID */
-	uint32_t minor;	  /* minor version of EXCHANGE_ID; 0: not known */
+	uint32_t minor;	  /* minor version of its last EXCHANGE_ID or SEQUENCE; 0: none yet */
 	bool has_cred;
 	struct cred cred;	       /* who made it */
 	char impl[CLIENT_IMPL_MAX];    /* implementation id, for people: "Linux 6.12..." */

@@ -55,6 +55,23 @@ static void add_kernel(struct json_object *o, const struct client *client)
 	control_add_text(o, "kernel", sscanf(client->impl, "Linux %255s", release) == 1 ? release : NULL);
 }
 
+/* Where it is now; if it has no connection, where it was when it introduced itself, unless that is too long ago. */
+static void add_address(struct json_object *o, const struct client *client)
+{
+	list_for_each (pos, &client->sessions) {
+		const struct session *session = list_entry(pos, struct session, by_client);
+		char text[SOCK_ADDR_TEXT_MAX];
+
+		if (list_is_empty(&session->conns))
+			continue;
+		sock_addr_print(&list_first_entry(&session->conns, struct conn_bind, by_session)->conn->sock->peer,
+				text);
+		control_add_text(o, "address", text);
+		return;
+	}
+	control_add_text(o, "address", client->peer[0] ? client->peer : NULL);
+}
+
 static const char *backchannel_state(const struct session *session, bool has_back)
 {
 	if (!(session->flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) && !has_back)
@@ -102,9 +119,10 @@ static struct json_object *client_json(const struct mds *mds, const struct clien
 	snprintf(id, sizeof(id), "%016" PRIx64, client->id);
 	control_add_text(o, "id", id);
 	add_owner(o, client);
-	control_add_text(o, "address", client->peer);
+	add_address(o, client);
 	control_add_text(o, "implementation", client->impl);
 	add_kernel(o, client);
+	control_add_u64(o, "minor_version", client->minor);
 	control_add_bool(o, "confirmed", client->confirmed);
 	control_add_bool(o, "reclaim_complete", client->reclaim_complete);
 	control_add_bool(o, "courtesy", client->courtesy);

@@ -251,6 +251,7 @@ FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4arg
 	if (status != NFS4_OK)
 		return status;
 	client_renew(c->mds, session->client);
+	session->client->minor = c->minor;
 	if (c->replay)
 		return NFS4_OK;
 	session_hold(session);

@@ -54,11 +54,14 @@ static void print_sessions(struct json_object *client)
 
 static void print_client(struct json_object *client, double lease)
 {
-	const char *kernel = ask_text(client, "kernel");
+	const char *kernel = ask_text(client, "kernel"), *address = ask_text(client, "address");
+	uint64_t minor = ask_u64(client, "minor_version");
+	char version[24];
 	char time[ASK_TIME_MAX];
 
-	printf("%-16s  %-12s  %-24s  %-24s  %12s  %9" PRIu64 "  %9" PRIu64 "\n", ask_text(client, "id"),
-	       client_state(client, lease), ask_text(client, "address"), kernel[0] ? kernel : "-",
+	snprintf(version, sizeof(version), minor ? "4.%" PRIu64 : "-", minor);
+	printf("%-16s  %-12s  %-24s  %-3s  %-20s  %12s  %9" PRIu64 "  %9" PRIu64 "\n", ask_text(client, "id"),
+	       client_state(client, lease), address[0] ? address : "-", version, kernel[0] ? kernel : "-",
 	       ask_time(ask_double(client, "silent_seconds"), time), ask_u64(client, "opens"),
 	       ask_u64(client, "locks"));
 	printf("    %s\n", ask_text(client, "owner"));
@@ -79,8 +82,8 @@ static void print_clients(struct json_object *o)
 		puts("no clients");
 		return;
 	}
-	printf("%-16s  %-12s  %-24s  %-24s  %12s  %9s  %9s\n", "client", "state", "address", "kernel", "silent for",
-	       "opens", "locks");
+	printf("%-16s  %-12s  %-24s  %-3s  %-20s  %12s  %9s  %9s\n", "client", "state", "address", "NFS", "kernel",
+	       "silent for", "opens", "locks");
 	for (size_t i = 0; i < nr; i++)
 		print_client(json_object_array_get_idx(clients, i), ask_double(o, "lease_seconds"));
 }

@@ -39,6 +39,7 @@ struct world {
 	struct session session;
 	struct slot slots[4];
 	struct conn conn;
+	struct sock sock;
 	struct conn_bind bind;
 	char answer[ANSWER_MAX];
 };
@@ -53,11 +54,14 @@ static void fill_clients(struct world *w)
 		memcpy(c->owner, "Linux\0NFS\xff\"4x", 12);
 		snprintf(c->impl, sizeof(c->impl), i ? "torture" : "Linux 6.12.1-x #1 SMP x86_64");
 		snprintf(c->peer, sizeof(c->peer), "192.0.2.%u:700", i);
+		c->minor = 2;
 		list_init(&c->sessions);
 		HASH_ADD(hh, w->mds.clients, id, sizeof(c->id), c);
 	}
 	w->mds.nr_clients = NR_CLIENTS;
 	w->conn.number = 77;
+	w->conn.sock = &w->sock;
+	CHECK_EQ(sock_addr_parse("198.51.100.9:888", &w->sock.peer), 0);
 	w->bind = (struct conn_bind){ .conn = &w->conn, .session = &w->session, .fore = true, .back = true };
 	w->slots[1].state = SLOT_CACHED;
 	w->session = (struct session){ .client = &w->clients[0],
@@ -226,7 +230,7 @@ static FIBER_FN void failed_body(struct store *s, void *arg)
 static FIBER_FN void clients_body(struct store *s, void *arg)
 {
 	struct world *w = arg;
-	struct json_object *o, *list, *last, *session;
+	struct json_object *o, *list, *last, *other, *session;
 
 	world_start(w);
 	o = ask(w, "{\"command\": \"clients\"}\n");
@@ -237,7 +241,8 @@ static FIBER_FN void clients_body(struct store *s, void *arg)
 	CHECK(strcmp(json_object_get_string(member(last, "id")), "00000000000003e8") == 0);
 	CHECK(strcmp(json_object_get_string(member(last, "owner")), "Linux?NFS?\"4") == 0);
 	CHECK(strcmp(json_object_get_string(member(last, "kernel")), "6.12.1-x") == 0);
-	CHECK(strcmp(json_object_get_string(member(last, "address")), "192.0.2.0:700") == 0);
+	CHECK(strcmp(json_object_get_string(member(last, "address")), "198.51.100.9:888") == 0);
+	CHECK_EQ(number(last, "minor_version"), 2);
 	CHECK_EQ(number(last, "connections"), 1);
 	CHECK_EQ(json_object_array_length(member(last, "sessions")), 1);
 	session = json_object_array_get_idx(member(last, "sessions"), 0);
@@ -245,7 +250,9 @@ static FIBER_FN void clients_body(struct store *s, void *arg)
 	CHECK_EQ(number(session, "slots"), 4);
 	CHECK_EQ(number(session, "slots_used"), 1);
 	CHECK_EQ(json_object_get_uint64(json_object_array_get_idx(member(session, "connections"), 0)), 77);
-	CHECK(member(json_object_array_get_idx(list, 0), "kernel") == NULL);
+	other = json_object_array_get_idx(list, 0);
+	CHECK(member(other, "kernel") == NULL);
+	CHECK(strcmp(json_object_get_string(member(other, "address")), "192.0.2.99:700") == 0);
 	json_object_put(o);
 	w->conn.closed = true;
 	o = ask(w, "clients\n");

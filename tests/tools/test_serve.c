@@ -223,6 +223,11 @@ static FIBER_FN int visit_body(void *arg)
 	CHECK(!strstr(program_output, "did not stop cleanly"));
 	CHECK(program_said("taken over: 1 clients, 1 sessions, 1 opens, 0 locks"));
 	visit_read(v);
+	o = answer("clients");
+	client = json_object_array_get_idx(member(o, "clients"), 0);
+	CHECK(strncmp(json_object_get_string(member(client, "address")), "127.0.0.1", 9) == 0);
+	CHECK_EQ(json_object_get_uint64(member(client, "minor_version")), 1);
+	json_object_put(o);
 
 	evict(v);
 	visit_end(v);
