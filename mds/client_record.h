@@ -65,6 +65,10 @@ struct record_slot {
 
 #define RECORD_SLOT_BYTES_MAX 7000u
 #define RECORD_SLOT_PARTS_MAX 3u
+static_assert(sizeof(struct record_server) == 8, "server");
+static_assert(sizeof(struct record_client) == 32, "client");
+static_assert(sizeof(struct record_session) == 60, "session");
+static_assert(sizeof(struct record_slot) == 24, "slot");
 static_assert(RECORD_SLOT_PARTS_MAX * ITEM_VALUE_MAX >= RECORD_SLOT_BYTES_MAX + sizeof(struct record_slot), "parts");
 
 static inline uint64_t record_slot_off(uint64_t session, uint32_t slot, unsigned int part)

@@ -82,7 +82,8 @@ int slot_note(struct txn *txn, struct compound *c)
 	unsigned int parts = 0;
 	int err;
 
-	if (!c->slot)
+	/* Of a session that is being taken apart nothing may be left behind. */
+	if (!c->slot || c->session->gone)
 		return 0;
 	note_context(&n, c);
 	err = note_results(&n, c);

@@ -47,6 +47,9 @@ const char *dump_daddr_text(uint64_t daddr, char buf[DADDR_TEXT_MAX]);
 /* An item as "item" (its key) and "value", or both as "text". */
 json_object *dump_item(struct key key, const void *val, size_t len);
 
+/* An item of the server's state (mds/) in words.  False: it is none, or damaged; nothing was printed. */
+bool dump_state_value(FILE *out, struct key key, const void *val, size_t len) MUST_CHECK;
+
 /* Read @len bytes of the volume at @daddr.  Negative errno; what is wrong has been said. */
 FIBER_FN int dump_read(struct dump *d, uint64_t daddr, void *buf, size_t len) MUST_CHECK;
 

@@ -109,7 +109,18 @@ json_object *dump_item(struct key key, const void *val, size_t len)
 	if (!out)
 		return o;
 	item_print(out, key, val, len);
+	fflush(out);
+	/* What the store takes for bytes may mean something to the server. */
+	value = text ? strstr(text, ": ") : NULL;
+	if (value && key_zone(key) == ZONE_STATE) {
+		off_t whole = ftello(out);
+
+		if (fseeko(out, value + 2 - text, SEEK_SET) || !dump_state_value(out, key, val, len))
+			(void)fseeko(out, whole, SEEK_SET);
+		fputc('\0', out);
+	}
 	if (!fclose(out)) {
+		text_clean(text, strlen(text));
 		dump_add_text(o, "text", text);
 		value = strstr(text, ": "); /* an address has no blank behind its colon */
 		if (value)
