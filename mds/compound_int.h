@@ -19,7 +19,10 @@ FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4arg
 	MUST_CHECK;
 /* slot_note()'s transaction has committed. */
 void slot_noted(struct compound *c);
-/* The compound is over: keep its reply, if that is to be kept, and free the slot for the next request. */
+/*
+ * The compound is over: keep its reply, if that is to be kept, and free the slot for the next request.  @reply NULL:
+ * there is none that may be told, not to who repeats the request either.
+ */
 void slot_finish(struct compound *c, const void *reply, uint32_t len);
 
 /* One request, in its own fiber: @msg is a whole RPC message, its length @len, and is freed. */

@@ -74,10 +74,15 @@ static FIBER_FN void compound_settle(struct compound *c, struct message *m)
 {
 	struct mds *mds = c->mds;
 
-	if (c->wait_seq > 0 && txn_wait_durable(mds->fs, c->wait_seq) && c->changed)
+	bool is_lost = c->wait_seq > 0 && txn_wait_durable(mds->fs, c->wait_seq) && c->changed;
+
+	if (is_lost)
 		conn_cut(c->conn, "what it changed cannot be made durable: the volume is read-only");
 	m->len = wire_enc_pos(&c->enc);
-	if (c->slot)
+	/* Whoever repeats a request that was lost must not get its results from the slot. */
+	if (c->slot && is_lost)
+		slot_finish(c, NULL, 0);
+	else if (c->slot)
 		slot_finish(c, m->data + c->results_pos, m->len - c->results_pos);
 	if (c->session)
 		session_drop(mds, c->session);

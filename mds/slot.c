@@ -282,7 +282,7 @@ void slot_finish(struct compound *c, const void *reply, uint32_t len)
 	slot_forget_reply(slot);
 	slot->state = SLOT_UNCACHED;
 	/* Also what was not asked for: the room is promised anyway, and a kept reply is the better answer. */
-	if (len <= c->session->fore.ca_maxresponsesize_cached) {
+	if (reply && len <= c->session->fore.ca_maxresponsesize_cached) {
 		slot->reply = malloc(len);
 		if (slot->reply) {
 			memcpy(slot->reply, reply, len);
