@@ -128,7 +128,8 @@ int client_put(struct txn *txn, const struct client *client)
 	struct record_client rec = {
 		.create_seq = le32_make(client->create_seq),
 		.flags = le32_make((client->reclaim_complete ? RECORD_CLIENT_RECLAIM_COMPLETE : 0) |
-				   (client->has_cred ? RECORD_CLIENT_HAS_CRED : 0)),
+				   (client->has_cred ? RECORD_CLIENT_HAS_CRED : 0) |
+				   (client->can_reclaim ? RECORD_CLIENT_CAN_RECLAIM : 0)),
 		.exchange_flags = le32_make(client->flags),
 		.uid = le32_make(client->cred.uid),
 		.gid = le32_make(client->cred.gid),

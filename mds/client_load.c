@@ -68,6 +68,7 @@ static int client_load_one(struct mds *mds, const struct item *item)
 	client->has_cred = (flags & RECORD_CLIENT_HAS_CRED) != 0;
 	client->cred.uid = le32_get(rec->uid);
 	client->cred.gid = le32_get(rec->gid);
+	client->can_reclaim = (flags & RECORD_CLIENT_CAN_RECLAIM) != 0;
 	client->discarded = (flags & RECORD_CLIENT_DISCARDED) != 0;
 	memcpy(client->impl, bytes + owner_len, impl_len);
 	return 0;

@@ -17,6 +17,8 @@ struct record_server {
 /* Its state was discarded; it may reclaim in the grace period.  It has no session, and its id is no longer valid. */
 #define RECORD_CLIENT_DISCARDED 2u
 #define RECORD_CLIENT_HAS_CRED	4u
+/* It had a discarded state, and may reclaim until it says that it has (mds/grace.h). */
+#define RECORD_CLIENT_CAN_RECLAIM 8u
 
 struct record_client {
 	uint8_t verifier[NFS4_VERIFIER_SIZE];
@@ -63,7 +65,7 @@ struct record_slot {
 	struct le16 flags;
 };
 
-#define RECORD_SLOT_BYTES_MAX 7000u
+#define RECORD_SLOT_BYTES_MAX 9000u
 #define RECORD_SLOT_PARTS_MAX 3u
 static_assert(sizeof(struct record_server) == 8, "server");
 static_assert(sizeof(struct record_client) == 32, "client");

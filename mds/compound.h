@@ -85,7 +85,7 @@ struct compound {
 };
 
 /* Bytes of changes that recording a result in the slot may cost. */
-#define COMPOUND_NOTE_LOG 8192u
+#define COMPOUND_NOTE_LOG 9600u
 
 /*
  * txn_run() with @body, then the record in the slot, all in one transaction; @opt->log_max counts @body's changes

@@ -72,7 +72,7 @@ static const struct config_knob knobs[] = {
 	BYTES(limits, request_bytes, MIB + OVERHEAD, 16 * KIB, 4 * MIB + OVERHEAD, NULL, "the largest request"),
 	BYTES(limits, response_bytes, MIB + OVERHEAD, 16 * KIB, 4 * MIB + OVERHEAD, NULL, "the largest reply"),
 	COUNT(limits, operations_per_compound, 64, 8, 1024, NULL, "operations in one request"),
-	BYTES(limits, cached_reply_bytes, 8 * KIB, 512, 64 * KIB, "response_bytes",
+	BYTES(limits, cached_reply_bytes, 8 * KIB, 512, 8 * KIB, "response_bytes",
 	      "the largest reply that is kept for a repeated request"),
 	BYTES(limits, reply_cache_bytes, 256 * MIB, 1 * MIB, 1 * TIB, NULL, "memory for kept replies"),
 	COUNT(limits, opens, 1048576, 1, 1u << 30, NULL, "opens"),

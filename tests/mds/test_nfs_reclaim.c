@@ -126,6 +126,18 @@ FIBER_FN static void test_strangers_reclaim_nothing(struct nfs_test *t)
 	nfs_state_share(&b.s, "f", NULL, R, 0, NFS4ERR_GRACE);
 }
 
+FIBER_FN static void test_grace_goes_on_after_a_normal_restart(struct nfs_test *t)
+{
+	struct back b = come_back(t);
+	stateid4 stateid;
+
+	NFS_IS(t, nfs_test_kill(t), 0);
+	nfs_state_share(&b.s, "f", NULL, R, 0, NFS4ERR_GRACE);
+	stateid = reclaim(&b, RW, NFS4_OK);
+	complete(&b, NFS4_OK);
+	nfs_state_write(&b.s, &b.f.fh, &stateid, NFS4_OK);
+}
+
 static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_reclaim_an_open, "RFC 8881, 8.4.2.1"),
 	NFS_TEST(test_old_stateids_are_gone, "RFC 8881, 8.4.2"),
@@ -133,6 +145,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_nothing_to_reclaim_once_complete, "RFC 8881, 18.51.3"),
 	NFS_TEST(test_reclaim_a_lock, "RFC 8881, 8.4.2.1"),
 	NFS_TEST(test_strangers_reclaim_nothing, "RFC 8881, 8.4.2.1"),
+	NFS_TEST(test_grace_goes_on_after_a_normal_restart, "RFC 8881, 8.4.2.1"),
 };
 
 NFS_TEST_MAIN(cases)
