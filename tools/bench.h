@@ -107,6 +107,8 @@ struct bench_median {
 
 /* @load has run at least once. */
 struct bench_median bench_load_median(const struct bench_load *load);
+/* The median of @nr values, 1 to BENCH_REPEATS_MAX. */
+double bench_median_of(const double *values, unsigned int nr);
 /* The load with these properties, or NULL. */
 const struct bench_load *bench_find(const struct bench_env *env, const char *name, unsigned int outstanding,
 				    bool busy);

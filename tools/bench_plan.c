@@ -252,6 +252,15 @@ static double median(double *values, unsigned int nr)
 	return nr % 2 ? values[nr / 2] : (values[nr / 2 - 1] + values[nr / 2]) / 2;
 }
 
+double bench_median_of(const double *values, unsigned int nr)
+{
+	double copy[BENCH_REPEATS_MAX];
+
+	assert(nr > 0 && nr <= BENCH_REPEATS_MAX);
+	memcpy(copy, values, nr * sizeof(*values));
+	return median(copy, nr);
+}
+
 struct bench_median bench_load_median(const struct bench_load *load)
 {
 	double v[5][BENCH_REPEATS_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lamina bench store: how fast the store is, beside the bare device and beside other stores doing the same work in
- * the same minutes.  Makes files of its own and removes them; touches a device only if it is named.
+ * lamina bench store (and the way to lamina bench nfs, in cmd_bench_nfs.c): how fast the store is, beside the bare
+ * device and beside other stores doing the same work in the same minutes.  Makes files of its own and removes them;
+ * touches a device only if it is named.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -11,9 +12,11 @@
 
 #include "dev/log.h"
 #include "tools/bench.h"
+#include "tools/bench_nfs.h"
 #include "tools/cmd.h"
 
 static const char usage_text[] = "usage: lamina bench store [OPTION...]\n"
+				 "       lamina bench nfs [OPTION...] [WORK...]\n"
 				 "\n"
 				 "  --dir DIR       make the files there (default: the current directory)\n"
 				 "  --size SIZE     size of the volume's image file (default 1T, sparse)\n"
@@ -25,7 +28,9 @@ static const char usage_text[] = "usage: lamina bench store [OPTION...]\n"
 				 "  --full          mount and growth up to 10 million (default 1 million)\n"
 				 "  --json          results as JSON\n"
 				 "  --plot PREFIX   write PREFIX.dat and PREFIX.gp, for gnuplot\n"
-				 "  --help\n";
+				 "  --help\n"
+				 "\n"
+				 "`lamina bench nfs --help` shows the options of the other.\n";
 
 enum {
 	OPT_HELP = 256,
@@ -159,7 +164,7 @@ static int parse_options(int argc, char **argv, struct bench_options *opt)
 		}
 	}
 	if (optind + 1 != argc || strcmp(argv[optind], "store") != 0) {
-		fputs("lamina bench: say what to measure: lamina bench store\n", stderr);
+		fputs("lamina bench: say what to measure: lamina bench store, or lamina bench nfs\n", stderr);
 		return -EINVAL;
 	}
 	return 0;
@@ -178,6 +183,8 @@ int cmd_bench(int argc, char **argv)
 	};
 	int err;
 
+	if (argc > 1 && strcmp(argv[1], "nfs") == 0)
+		return cmd_bench_nfs(argc, argv);
 	if (parse_options(argc, argv, &opt) < 0)
 		return CMD_USAGE;
 	log_set_level(LOG_LEVEL_WARN);

@@ -12,7 +12,7 @@
 #include "tools/cmd.h"
 
 static const struct cmd commands[] = {
-	{ "bench", "measure the store on this machine", cmd_bench },
+	{ "bench", "measure the store, or an NFS server", cmd_bench },
 	{ "format", "make an empty volume", cmd_format },
 	{ "check", "verify a volume", cmd_check },
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Servers: one of our own on a fresh volume, which is gone with everything it had when we are done; or any other, of
+ * which the address is known, and perhaps the process.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dev/fiber.h"
+#include "dev/reactor.h"
+#include "tools/ask.h"
+#include "tools/bench_nfs.h"
+
+#define UP_TRIES_MAX 1500
+#define UP_TRY_NS    (20 * 1000000ull)
+
+int bench_nfs_server_parse(const char *text, struct bench_nfs_server *server)
+{
+	const char *slash = strchr(text, '/');
+	char addr[SOCK_ADDR_TEXT_MAX];
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+
+	if (len >= sizeof(addr) || (slash && strlen(slash) >= sizeof(server->path)))
+		return -EINVAL;
+	memcpy(addr, text, len);
+	addr[len] = '\0';
+	snprintf(server->path, sizeof(server->path), "%s", slash ? slash : "/");
+	server->name = text;
+	return len > 0 ? sock_addr_parse(addr, &server->addr) : -EINVAL;
+}
+
+/* ---- processes ---- */
+
+/* Our own program as a child that ends with us and writes to @log. */
+static int child_start(const char *const argv[], const char *log, pid_t *ret_pid)
+{
+	char program[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	pid_t pid;
+	int fd;
+
+	if (n < 0)
+		return -errno;
+	program[n] = '\0';
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		*ret_pid = pid;
+		return 0;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd >= 0) {
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+	}
+	execv(program, (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+static int child_wait(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+static void show_log(const char *path)
+{
+	FILE *in = fopen(path, "r");
+	char line[1024];
+
+	if (!in)
+		return;
+	while (fgets(line, sizeof(line), in))
+		fprintf(stderr, "  %s", line);
+	fclose(in);
+}
+
+/* ---- our own ---- */
+
+static void file_path(const struct bench_nfs_server *s, const char *name, char buf[PATH_MAX])
+{
+	snprintf(buf, PATH_MAX, "%s/%s", s->dir, name);
+}
+
+static int volume_make(const struct bench_nfs *b, const struct bench_nfs_server *s)
+{
+	char volume[PATH_MAX], log[PATH_MAX], size[32];
+	const char *argv[] = { "lamina", "format", "-q", "--size", size, volume, NULL };
+	pid_t pid;
+	int err;
+
+	file_path(s, "volume", volume);
+	file_path(s, "log", log);
+	snprintf(size, sizeof(size), "%" PRIu64, b->opt->size);
+	err = child_start(argv, log, &pid);
+	return err ? err : child_wait(pid);
+}
+
+static int config_make(const struct bench_nfs_server *s)
+{
+	char conf[PATH_MAX], listen[SOCK_ADDR_TEXT_MAX];
+	FILE *out;
+
+	file_path(s, "conf", conf);
+	sock_addr_print(&s->addr, listen);
+	out = fopen(conf, "w");
+	if (!out)
+		return -errno;
+	fprintf(out,
+		"devices = [ \"%s/volume\" ];\n"
+		"listen = [ \"%s\" ];\n"
+		"exports = ( { path = \"/\"; clients = ( { hosts = [ \"*\" ]; squash = \"none\"; } ); } );\n"
+		"limits = { slots_per_session = 256; requests_per_connection = 256; };\n"
+		"store = { cache_bytes = \"2G\"; };\n",
+		s->dir, listen);
+	if (s->control[0])
+		fprintf(out, "control = \"%s\";\n", s->control);
+	return fclose(out) == 0 ? 0 : -errno;
+}
+
+/* A port of this machine that is free, or was a moment ago. */
+static int port_find(const struct bench_nfs *b, struct sock_addr *ret_addr)
+{
+	struct listener *l;
+	struct sock_addr any;
+	int err = sock_addr_parse("127.0.0.1:0", &any);
+
+	if (!err)
+		err = net_listen(b->net, &any, &l);
+	if (err)
+		return err;
+	*ret_addr = l->addr;
+	listener_close(l);
+	return 0;
+}
+
+struct wait_up {
+	const struct bench_nfs *b;
+	const struct bench_nfs_server *server;
+};
+
+static FIBER_FN int wait_up(void *arg)
+{
+	const struct wait_up *up = arg;
+	int err = -ETIMEDOUT;
+
+	for (unsigned int i = 0; i < UP_TRIES_MAX; i++) {
+		struct sock *sock;
+
+		err = net_connect(up->b->net, &up->server->addr, &sock);
+		if (!err) {
+			sock_close(sock);
+			return 0;
+		}
+		if (waitpid((pid_t)up->server->pid, NULL, WNOHANG) != 0)
+			return -ESRCH;
+		fiber_sleep_ns(UP_TRY_NS);
+	}
+	return err;
+}
+
+static int serve_start(struct bench_nfs *b, struct bench_nfs_server *s)
+{
+	struct wait_up up = { b, s };
+	char conf[PATH_MAX], log[PATH_MAX];
+	const char *argv[] = { "lamina", "serve", "-c", conf, NULL };
+	pid_t pid;
+	int err;
+
+	file_path(s, "conf", conf);
+	file_path(s, "log", log);
+	err = child_start(argv, log, &pid);
+	if (err)
+		return err;
+	s->pid = (unsigned long)pid;
+	err = reactor_run(b->reactor, wait_up, &up);
+	if (err == -ESRCH)
+		s->pid = 0;
+	return err;
+}
+
+int bench_nfs_server_start(struct bench_nfs *b, struct bench_nfs_server *s)
+{
+	char top[PATH_MAX], log[PATH_MAX];
+	int err;
+
+	s->name = "lamina";
+	s->is_ours = true;
+	snprintf(s->path, sizeof(s->path), "/");
+	if (!realpath(b->opt->dir, top) || strlen(top) + 64 > sizeof(s->dir)) {
+		fprintf(stderr, "lamina bench: %s: %s\n", b->opt->dir, strerror(errno));
+		return -ENOENT;
+	}
+	snprintf(s->dir, sizeof(s->dir), "%.4000s/bench-nfs.%d", top, (int)getpid());
+	if (mkdir(s->dir, 0700) < 0) {
+		err = -errno;
+		fprintf(stderr, "lamina bench: %s: %s\n", s->dir, strerror(errno));
+		s->dir[0] = '\0';
+		return err;
+	}
+	/* Where the path is too long for a socket there is none, and the journal's numbers are unknown. */
+	if (strlen(s->dir) + sizeof("/control") <= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		snprintf(s->control, sizeof(s->control), "%.400s/control", s->dir);
+	err = port_find(b, &s->addr);
+	if (!err)
+		err = volume_make(b, s);
+	if (!err)
+		err = config_make(s);
+	if (!err)
+		err = serve_start(b, s);
+	if (err) {
+		file_path(s, "log", log);
+		fprintf(stderr, "lamina bench: the server does not start: %s\n", strerror(-err));
+		show_log(log);
+	}
+	return err;
+}
+
+void bench_nfs_server_stop(struct bench_nfs_server *s)
+{
+	if (!s->is_ours)
+		return;
+	if (s->pid) {
+		kill((pid_t)s->pid, SIGTERM);
+		if (child_wait((pid_t)s->pid)) {
+			char log[PATH_MAX];
+
+			file_path(s, "log", log);
+			fprintf(stderr, "lamina bench: the server did not end well:\n");
+			show_log(log);
+		}
+	}
+	if (s->dir[0])
+		bench_file_remove(s->dir);
+	s->pid = 0;
+	s->dir[0] = '\0';
+}
+
+/* ---- what they spend ---- */
+
+double bench_nfs_server_cpu(const struct bench_nfs_server *s)
+{
+	unsigned long long user, system;
+	char path[64], line[2048];
+	const char *rest;
+	FILE *in;
+	bool got;
+
+	if (!s->pid)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%lu/stat", s->pid);
+	in = fopen(path, "r");
+	if (!in)
+		return -1;
+	got = fgets(line, sizeof(line), in);
+	fclose(in);
+	/* Behind the name, which may have anything in it, come a letter and ten numbers. */
+	rest = got ? strrchr(line, ')') : NULL;
+	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+		return -1;
+	return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
+double bench_nfs_server_journal(const struct bench_nfs_server *s)
+{
+	const struct ask_options opt = { .socket = s->control };
+	struct json_object *status;
+	double bytes;
+
+	if (!s->control[0] || ask_server("bench", &opt, "status", &status))
+		return -1;
+	bytes = ask_double(ask_member(status, "journal"), "written_bytes");
+	json_object_put(status);
+	return bytes;
+}
