@@ -8,10 +8,13 @@
  *   - its number was used up: NFS4_OK; or NFS4ERR_RETRY_UNCACHED_REP and NFS4ERR_SEQ_FALSE_RETRY, after which nobody
  *     knows how the operation ended and it is sent once more, as a new one;
  *   - it was not: NFS4ERR_DELAY;
- *   - client and server disagree about it: NFS4ERR_SEQ_MISORDERED, NFS4ERR_BADSLOT.  It is not used again.  This is
- *     what the first callbacks after a restart may meet, since the numbers are in memory only.
+ *   - client and server disagree about it: NFS4ERR_SEQ_MISORDERED, NFS4ERR_BADSLOT.  It is not used again.
  * A session without good slots, or that the client does not know, or that answers nonsense, has a fault, and the
  * client is told so in its next SEQUENCE and makes a new session.
+ *
+ * A number is durable before it is sent.  So after a restart, as after an answer that never came, it is known which
+ * one the client may have seen: the slot is asked with that number and CB_SEQUENCE alone before it is used again.
+ * Whether the client takes it for new, or as a retry, in whatever words: then it is used up.
  *
  * The session may go, and its struct with it, while somebody waits here: struct backchannel outlives it, and says so.
  */
@@ -22,6 +25,7 @@
 #include <string.h>
 
 #include "dev/fiber.h"
+#include "mds/callback_number.h"
 #include "mds/conn.h"
 #include "proto/wire_compound.h"
 #include "proto/wire_rpc.h"
@@ -40,7 +44,9 @@
 #define NOTIFY_LIMIT_NS	     (15000 * NSEC_PER_MSEC) /* nobody waits for these, but they don't stay for ever */
 
 struct backchannel_slot {
-	uint32_t seqid; /* of the last request that was used up */
+	uint32_t seqid;	 /* of the last request that was used up */
+	uint32_t stored; /* in the slot's item: what may be sent */
+	bool unsure;	 /* the next number may have been used up already */
 	bool busy;
 	bool dead;
 };
@@ -74,6 +80,7 @@ struct backchannel_call {
 	uint32_t xid;
 	bool finished;
 	bool abandoned; /* nobody waits any more */
+	bool alone;	/* CB_SEQUENCE without an operation */
 	int err;	/* -EPIPE: the connection ended; -EPROTO */
 	struct answer answer;
 	struct wait_queue done;
@@ -96,6 +103,18 @@ int backchannel_init(struct mds *mds, struct session *session)
 	bc->next_xid = (uint32_t)reactor_random(mds->reactor);
 	wait_queue_init(&bc->changed);
 	session->backchannel = bc;
+	return 0;
+}
+
+int backchannel_load_number(struct session *session, uint32_t slot, uint32_t seqid)
+{
+	struct backchannel *bc = session->backchannel;
+
+	if (!bc || slot >= bc->nr_slots)
+		return -EUCLEAN;
+	bc->slots[slot].seqid = seqid - 1;
+	bc->slots[slot].stored = seqid;
+	bc->slots[slot].unsure = true;
 	return 0;
 }
 
@@ -209,7 +228,15 @@ static FIBER_FN int slot_take(struct backchannel *bc, uint64_t deadline_ns, stru
 	return 0;
 }
 
-/* What the sequence says, to the slot alone.  True: the number was used up, and the operation's status is known. */
+static bool is_retry(nfsstat4 status)
+{
+	return status == NFS4ERR_RETRY_UNCACHED_REP || status == NFS4ERR_SEQ_FALSE_RETRY;
+}
+
+/*
+ * What the sequence says, to the slot alone.  True: the number was used up, and the operation's status is known.  A
+ * retry is told by CB_SEQUENCE itself, or by the operation behind it, as Linux does.
+ */
 static bool slot_learn(struct backchannel *bc, struct backchannel_slot *slot, const struct answer *answer)
 {
 	if (answer->has_target)
@@ -218,12 +245,18 @@ static bool slot_learn(struct backchannel *bc, struct backchannel_slot *slot, co
 	case NFS4_OK:
 		bc->fault = false;
 		slot->seqid++;
-		return true;
+		slot->unsure = false;
+		return !is_retry(answer->status);
 	case NFS4ERR_RETRY_UNCACHED_REP:
 	case NFS4ERR_SEQ_FALSE_RETRY:
 		slot->seqid++;
+		slot->unsure = false;
+		return false;
+	case NFS4ERR_DELAY:
+		/* It was not begun, or is still going on: the number alone does not tell. */
 		return false;
 	default:
+		slot->unsure = false;
 		return false;
 	}
 }
@@ -241,10 +274,7 @@ static void call_end(struct backchannel_call *call, int err, const struct answer
 		wait_queue_wake_all(&call->done);
 		return;
 	}
-	/*
-	 * If there was no answer the number may or may not be used up.  The next request with it finds out: it is
-	 * carried out, or refused as a retry.
-	 */
+	/* If there was no answer the number may or may not be used up: the slot stays unsure. */
 	if (!err)
 		slot_learn(bc, call->slot, answer);
 	slot_free(bc, call->slot);
@@ -258,8 +288,11 @@ void backchannel_conn_gone(struct conn *conn)
 		call_end(list_entry(pos, struct backchannel_call, by_conn), -EPIPE, NULL);
 }
 
-/* -EPROTO: not the results of CB_SEQUENCE and at most one operation behind it. */
-static int answer_read(struct wire_dec *dec, struct answer *ret_answer)
+/*
+ * -EPROTO: not the results of CB_SEQUENCE and at most one operation behind it.  @alone: there was none; but what
+ * comes may be the answer that the client remembers of another request with this number.
+ */
+static int answer_read(struct wire_dec *dec, bool alone, struct answer *ret_answer)
 {
 	struct answer answer = { 0 };
 	struct wire_compound_in in;
@@ -280,7 +313,7 @@ static int answer_read(struct wire_dec *dec, struct answer *ret_answer)
 		answer.has_target = true;
 		answer.target = seq->CB_SEQUENCE4res_u.csr_resok4.csr_target_highest_slotid;
 		/* Every operation's result begins with its status, which the compound repeats. */
-		if (in.nr != 2 || wire_cb_results_next(&in, &res) != 0)
+		if (!alone && (in.nr != 2 || wire_cb_results_next(&in, &res) != 0))
 			return -EPROTO;
 	}
 	*ret_answer = answer;
@@ -310,7 +343,7 @@ bool backchannel_reply(struct conn *conn, uint32_t xid, const void *msg, uint32_
 	if (!err && (reply.stat != MSG_ACCEPTED || reply.accept != SUCCESS))
 		err = -EPROTO;
 	if (!err)
-		err = answer_read(&dec, &answer);
+		err = answer_read(&dec, call->alone, &answer);
 	wire_arena_release(&arena);
 	call_end(call, err ? -EPROTO : 0, err ? NULL : &answer);
 	return true;
@@ -348,7 +381,7 @@ static uint32_t highest_slot(const struct backchannel *bc)
 	return highest;
 }
 
-/* The whole request, for free().  -EMSGSIZE: more than the client takes. */
+/* The whole request, for free(); @op NULL: CB_SEQUENCE alone.  -EMSGSIZE: more than the client takes. */
 static int request_make(struct backchannel_call *call, const struct nfs_cb_argop4 *op, void **ret_msg,
 			uint32_t *ret_len)
 {
@@ -375,7 +408,7 @@ static int request_make(struct backchannel_call *call, const struct nfs_cb_argop
 		err = wire_cb_args_begin(&out, &enc, "", 0, session->client->minor ? session->client->minor : 2);
 	if (!err)
 		err = wire_cb_args_add(&out, &sequence);
-	if (!err)
+	if (!err && op)
 		err = wire_cb_args_add(&out, op);
 	if (err) {
 		free(msg);
@@ -411,7 +444,7 @@ static int call_send(struct backchannel *bc, struct backchannel_slot *slot, stru
 
 	if (!call)
 		return -ENOMEM;
-	*call = (struct backchannel_call){ .bc = bc, .slot = slot, .xid = fresh_xid(bc, conn) };
+	*call = (struct backchannel_call){ .bc = bc, .slot = slot, .xid = fresh_xid(bc, conn), .alone = !op };
 	wait_queue_init(&call->done);
 	err = request_make(call, op, &msg, &len);
 	if (!err) {
@@ -465,6 +498,7 @@ static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *sl
 
 		if (!err) {
 			sent = true;
+			slot->unsure = true;
 			err = call_wait(call, deadline_ns, ret_answer);
 			give_up_ns = min_u64(deadline_ns, reactor_now_ns(bc->mds->reactor) + RECONNECT_NS);
 		}
@@ -476,14 +510,34 @@ static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *sl
 	}
 }
 
+/* Before a number is sent it is durable.  -EAGAIN: the session is gone. */
+static FIBER_FN int number_store(struct backchannel *bc, struct backchannel_slot *slot)
+{
+	uint32_t seqid = slot->seqid + 1;
+	int err;
+
+	if (slot->stored == seqid)
+		return 0;
+	if (!bc->session)
+		return -EAGAIN;
+	err = callback_number_write(bc->mds, bc->session, (uint32_t)(slot - bc->slots), seqid);
+	if (err)
+		return err == -ENOENT ? -EAGAIN : err;
+	slot->stored = seqid;
+	return 0;
+}
+
 /* One callback in its slot, which is free again after this, unless it returns -ETIMEDOUT.  -EAGAIN: in another. */
 static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *slot, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status)
 {
 	for (unsigned int tries = 0; tries < BACKCHANNEL_TRIES_MAX; tries++) {
+		const struct nfs_cb_argop4 *now = slot->unsure ? NULL : op;
 		struct answer answer;
-		int err = exchange(bc, slot, op, deadline_ns, &answer);
+		int err = number_store(bc, slot);
 
+		if (!err)
+			err = exchange(bc, slot, now, deadline_ns, &answer);
 		if (err == -ETIMEDOUT)
 			return err;
 		bc->fault = bc->fault || err == -EPROTO;
@@ -491,16 +545,19 @@ static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *s
 			slot_free(bc, slot);
 			return err == -ENOTCONN ? -EAGAIN : err;
 		}
-		if (slot_learn(bc, slot, &answer)) {
+		if (slot_learn(bc, slot, &answer) && now) {
 			slot_free(bc, slot);
 			*ret_status = answer.status;
 			return 0;
 		}
 		switch (answer.sequence) {
+		case NFS4_OK:
 		case NFS4ERR_RETRY_UNCACHED_REP:
 		case NFS4ERR_SEQ_FALSE_RETRY:
 			break;
 		case NFS4ERR_DELAY:
+			/* An operation was not begun. */
+			slot->unsure = !now;
 			fiber_sleep_ns(AGAIN_NS);
 			break;
 		case NFS4ERR_SEQ_MISORDERED:

@@ -16,8 +16,8 @@ struct conn;
 /*
  * Call the client and wait for its answer, until reactor time @deadline_ns.  *@ret_status: the operation's status (or
  * that of CB_SEQUENCE, or of the compound).  -ENOTCONN: no session of the client has a connection for callbacks;
- * -ETIMEDOUT; -EPROTO: its answer is malformed; -EMSGSIZE: the client takes no request of that size; -ENOMEM.  Any
- * session of the client that has a path is taken.
+ * -ETIMEDOUT; -EPROTO: its answer is malformed; -EMSGSIZE: the client takes no request of that size; -ENOMEM; the
+ * volume's errors, for the slot's number is made durable first.  Any session of the client that has a path is taken.
  */
 FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status) MUST_CHECK;
@@ -30,6 +30,8 @@ bool backchannel_has_path(const struct client *client) MUST_CHECK;
 /* Of a new session that asked for callbacks (cb attributes are in it).  -ENOMEM. */
 int backchannel_init(struct mds *mds, struct session *session) MUST_CHECK;
 void backchannel_release(struct session *session);
+/* At the start: number @seqid of slot @slot may have been sent before.  -EUCLEAN: it has no such slot. */
+int backchannel_load_number(struct session *session, uint32_t slot, uint32_t seqid) MUST_CHECK;
 /* A reply with this xid came on @conn: @msg lives during the call only.  False: nobody waits for it. */
 bool backchannel_reply(struct conn *conn, uint32_t xid, const void *msg, uint32_t len);
 /* @conn is gone: who waits on it tries elsewhere. */

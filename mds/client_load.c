@@ -116,6 +116,7 @@ static int load_item(struct mds *mds, const struct item *item)
 		return client_load_one(mds, item);
 	case RECORD_SESSION:
 	case RECORD_SLOT:
+	case RECORD_CALLBACK:
 		client = client_find(mds, key_obj(item->key));
 		return client ? session_load_item(mds, client, item) : -EUCLEAN;
 	default:

@@ -73,6 +73,17 @@ static_assert(sizeof(struct record_session) == 60, "session");
 static_assert(sizeof(struct record_slot) == 24, "slot");
 static_assert(RECORD_SLOT_PARTS_MAX * ITEM_VALUE_MAX >= RECORD_SLOT_BYTES_MAX + sizeof(struct record_slot), "parts");
 
+/* A slot of the backchannel. */
+struct record_callback {
+	struct le32 seqid; /* the last number that may have been sent */
+	struct le32 zero;
+};
+
+static inline uint64_t record_callback_off(uint64_t session, uint32_t slot)
+{
+	return session << 8 | slot;
+}
+
 static inline uint64_t record_slot_off(uint64_t session, uint32_t slot, unsigned int part)
 {
 	return session << 20 | (uint64_t)slot << 8 | part;

@@ -15,6 +15,7 @@
 #include "dev/log.h"
 #include "extent/txn.h"
 #include "mds/backchannel.h"
+#include "mds/callback_number.h"
 #include "mds/client.h"
 #include "mds/client_record.h"
 #include "mds/conn.h"
@@ -160,6 +161,9 @@ int session_erase(struct txn *txn, uint64_t client, uint64_t number, unsigned in
 		err = txn_next(txn, record_key(client, RECORD_SLOT, record_slot_off(number, 0, 0)), last, &item);
 		if (err == -ENOENT) {
 			*ret_more = false;
+			err = callback_number_erase(txn, client, number);
+			if (err)
+				return err;
 			err = txn_delete(txn, record_key(client, RECORD_SESSION, number));
 			return err == -ENOENT ? 0 : err;
 		}
@@ -208,11 +212,15 @@ int session_load_item(struct mds *mds, struct client *client, const struct item 
 	struct session *s;
 	uint64_t off = key_off(item->key);
 	uint32_t nr = off >> 8 & 0xfff;
+	bool is_callback;
 
 	if (key_type(item->key) == RECORD_SESSION)
 		return session_load(mds, client, item);
-	session_make_id(mds, client->id, (uint32_t)(off >> 20), id);
+	is_callback = key_type(item->key) == RECORD_CALLBACK;
+	session_make_id(mds, client->id, (uint32_t)(off >> (is_callback ? 8 : 20)), id);
 	s = session_find(mds, id);
+	if (s && is_callback)
+		return callback_number_load(s, item);
 	if (!s || nr >= s->nr_slots)
 		return -EUCLEAN;
 	return slot_load(mds, s, nr, off & 0xff, item);

@@ -93,7 +93,8 @@ uint64_t session_cache_bytes(const struct session *session) MUST_CHECK;
 /* Its item, in a body; and deleting all its items, at most @max in one call: *@ret_more, come again. */
 int session_put(struct txn *txn, const struct session *session) MUST_CHECK;
 int session_erase(struct txn *txn, uint64_t client, uint64_t number, unsigned int max, bool *ret_more) MUST_CHECK;
-/* An item of client @client: a session or a slot, when the server starts.  -EUCLEAN: makes no sense. */
+/* An item of client @client: a session, a slot or a callback's number, when the server starts.  -EUCLEAN: makes no
+ * sense. */
 int session_load_item(struct mds *mds, struct client *client, const struct item *item) MUST_CHECK;
 
 /* Item @part of slot @nr; parts come in order.  -EUCLEAN, -ENOMEM. */

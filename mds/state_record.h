@@ -21,7 +21,8 @@ enum record_type {
 	RECORD_OPEN = 5,  /* off = state number; struct record_open, the owner's bytes */
 	RECORD_LOCKS = 6, /* off = state number; struct record_locks, the owner's bytes: a lock stateid */
 	RECORD_LOCK = 7,  /* off = number of the range; struct record_lock */
-	RECORD_LAYOUT = 8, /* reserved */
+	RECORD_LAYOUT = 8,   /* reserved */
+	RECORD_CALLBACK = 9, /* off = session number: 48 | slot: 8; struct record_callback */
 };
 
 struct record_open {

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "dev/fiber.h"
+#include "mds/callback_number.h"
 #include "mds/conn.h"
 #include "proto/wire_compound.h"
 #include "proto/wire_rpc.h"
@@ -29,13 +30,14 @@
 #define NR_SESSIONS  2
 #define NR_CONNS     3
 #define REQUESTS_MAX 256
+#define SLOTS_MAX    16
 
 /* A callback as the client reads it. */
 struct request {
 	struct conn *conn;
 	uint32_t xid, prog, vers, proc, flavor, uid, minor, nr;
 	struct CB_SEQUENCE4args seq;
-	uint32_t op;
+	uint32_t op;   /* 0: none, CB_SEQUENCE is alone */
 	uint32_t keep; /* of CB_RECALL_ANY: which callback it is */
 };
 
@@ -48,7 +50,9 @@ struct world {
 	struct conn_bind binds[NR_CONNS];
 	struct request requests[REQUESTS_MAX];
 	unsigned int nr_requests, nr_taken;
-	unsigned int nr_held; /* clients */
+	unsigned int nr_held;			 /* clients */
+	uint32_t stored[NR_SESSIONS][SLOTS_MAX]; /* numbers of slots that are durable */
+	int store_err;
 };
 
 static struct world *world;
@@ -61,6 +65,14 @@ void client_hold(struct client *client)
 void client_drop(struct mds *mds, struct client *client)
 {
 	world->nr_held--;
+}
+
+FIBER_FN int callback_number_write(struct mds *mds, const struct session *session, uint32_t slot, uint32_t seqid)
+{
+	fiber_sleep_ns(MSEC);
+	if (!world->store_err)
+		world->stored[session - world->sessions][slot] = seqid;
+	return world->store_err;
 }
 
 int conn_send(struct conn *conn, void *msg, uint32_t len)
@@ -94,8 +106,11 @@ int conn_send(struct conn *conn, void *msg, uint32_t len)
 	CHECK_EQ(wire_cb_args_next(&in, &op), 0);
 	CHECK_EQ(op.argop, OP_CB_SEQUENCE);
 	q->seq = op.nfs_cb_argop4_u.opcbsequence;
-	CHECK_EQ(wire_cb_args_next(&in, &op), 0);
-	q->op = op.argop;
+	CHECK_EQ(world->stored[q->seq.csa_sessionid[0] - 1][q->seq.csa_slotid], q->seq.csa_sequenceid);
+	if (q->nr > 1) {
+		CHECK_EQ(wire_cb_args_next(&in, &op), 0);
+		q->op = op.argop;
+	}
 	if (op.argop == OP_CB_RECALL_ANY)
 		q->keep = op.nfs_cb_argop4_u.opcbrecall_any.craa_objects_to_keep;
 	world->nr_requests++;
@@ -135,7 +150,7 @@ static inline void answer_with(const struct request *q, nfsstat4 seq_status, nfs
 	ok->csr_slotid = q->seq.csa_slotid;
 	ok->csr_highest_slotid = ok->csr_target_highest_slotid = target;
 	CHECK_EQ(wire_cb_results_add(&out, &res), 0);
-	if (seq_status == NFS4_OK) {
+	if (seq_status == NFS4_OK && q->nr > 1) {
 		res = (struct nfs_cb_resop4){ .resop = OP_CB_RECALL_ANY };
 		res.nfs_cb_resop4_u.opcbrecall_any.crar_status = status;
 		CHECK_EQ(wire_cb_results_add(&out, &res), 0);

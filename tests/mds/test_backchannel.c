@@ -143,7 +143,18 @@ static FIBER_FN void do_late_answer(struct world *w)
 	expect(&b, 0, NFS4_OK);
 }
 
-/* An abandoned callback whose connection ends may have been carried out: the next one with its number finds out. */
+/* The next callback asks for the slot's number alone. */
+static FIBER_FN struct request *next_probe(uint32_t slot, uint32_t seqid)
+{
+	struct request *q = next_request();
+
+	CHECK_EQ(q->nr, 1);
+	CHECK_EQ(q->seq.csa_slotid, slot);
+	CHECK_EQ(q->seq.csa_sequenceid, seqid);
+	return q;
+}
+
+/* An abandoned callback whose connection ends may have been carried out: that is found out first. */
 static FIBER_FN void do_lost_answer(struct world *w)
 {
 	struct caller a, b;
@@ -155,10 +166,7 @@ static FIBER_FN void do_lost_answer(struct world *w)
 	break_conn(0);
 	bind_conn(1, 0);
 	call(&b, 2);
-	p = next_request();
-	CHECK_EQ(p->seq.csa_sequenceid, 1);
-	CHECK_EQ(p->keep, 2);
-	answer(p, NFS4ERR_RETRY_UNCACHED_REP);
+	answer(next_probe(0, 1), NFS4ERR_RETRY_UNCACHED_REP);
 	p = next_request();
 	CHECK_EQ(p->seq.csa_sequenceid, 2);
 	CHECK_EQ(p->keep, 2);
@@ -247,6 +255,137 @@ static FIBER_FN void do_delay(struct world *w)
 	expect(&a, 0, NFS4_OK);
 }
 
+/* 2.10.6.1.3: a retry whose reply the client did not keep; Linux says so behind CB_SEQUENCE.  It is called anew. */
+static FIBER_FN void do_retry_unknown(struct world *w)
+{
+	struct caller a;
+	struct request *q;
+
+	call(&a, 4);
+	answer_with(next_request(), NFS4_OK, NFS4ERR_RETRY_UNCACHED_REP, 15);
+	q = next_request();
+	CHECK_EQ(q->seq.csa_sequenceid, 2);
+	CHECK_EQ(q->keep, 4);
+	answer(q, NFS4_OK);
+	expect(&a, 0, NFS4_OK);
+}
+
+/* As after a restart: slot 0's number 7 was made durable, and sent or not. */
+static FIBER_FN void remember(struct world *w, struct caller *a)
+{
+	CHECK_EQ(backchannel_load_number(&w->sessions[0], 0, 7), 0);
+	w->stored[0][0] = 7;
+	call(a, 1);
+}
+
+static FIBER_FN void expect_in_step(struct caller *a)
+{
+	struct request *q = next_request();
+
+	CHECK_EQ(q->nr, 2);
+	CHECK_EQ(q->seq.csa_slotid, 0);
+	CHECK_EQ(q->seq.csa_sequenceid, 8);
+	CHECK_EQ(q->keep, 1);
+	answer(q, NFS4_OK);
+	expect(a, 0, NFS4_OK);
+}
+
+/* 2.10.6.1: whether the number was sent before the restart, and whatever the client says then, the slot is in step.
+ */
+static FIBER_FN void do_remembered(struct world *w)
+{
+	static const nfsstat4 says[] = { NFS4_OK, NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_SEQ_FALSE_RETRY };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct caller a;
+
+		remember(w, &a);
+		answer(next_probe(0, 7), says[i]);
+		expect_in_step(&a);
+		CHECK_EQ(backchannel_status_flags(&w->client, &w->sessions[0]), 0);
+	}
+}
+
+/* The client has the reply of the callback that had this number, and says it again, with its operation. */
+static FIBER_FN void do_remembered_reply(struct world *w)
+{
+	struct caller a;
+	struct request *q;
+
+	remember(w, &a);
+	q = next_probe(0, 7);
+	q->nr = 2;
+	answer_with(q, NFS4_OK, NFS4ERR_BAD_STATEID, 15);
+	expect_in_step(&a);
+}
+
+/* It is being carried out still. */
+static FIBER_FN void do_remembered_delay(struct world *w)
+{
+	struct caller a;
+
+	remember(w, &a);
+	answer(next_probe(0, 7), NFS4ERR_DELAY);
+	answer(next_probe(0, 7), NFS4ERR_DELAY);
+	answer(next_probe(0, 7), NFS4ERR_RETRY_UNCACHED_REP);
+	expect_in_step(&a);
+}
+
+static FIBER_FN void do_remembered_is_asked_again(struct world *w)
+{
+	struct caller a;
+
+	remember(w, &a);
+	next_probe(0, 7);
+	bind_conn(1, 0);
+	break_conn(0);
+	answer(next_probe(0, 7), NFS4_OK);
+	expect_in_step(&a);
+}
+
+/* Slots that were not used before begin with 1, without questions. */
+static FIBER_FN void do_remembered_others(struct world *w)
+{
+	struct caller a, b;
+	struct request *p, *q;
+
+	remember(w, &a);
+	p = next_probe(0, 7);
+	call(&b, 2);
+	q = next_request();
+	CHECK_EQ(q->nr, 2);
+	CHECK_EQ(q->seq.csa_slotid, 1);
+	CHECK_EQ(q->seq.csa_sequenceid, 1);
+	answer(q, NFS4_OK);
+	expect(&b, 0, NFS4_OK);
+	answer(p, NFS4_OK);
+	expect_in_step(&a);
+}
+
+static FIBER_FN void do_remembered_nonsense(struct world *w)
+{
+	CHECK_EQ(backchannel_load_number(&w->sessions[0], 4, 7), -EUCLEAN);
+	CHECK_EQ(backchannel_load_number(&w->sessions[1], 0, 7), -EUCLEAN);
+}
+
+/* A number that could not be made durable is not sent. */
+static FIBER_FN void do_not_stored(struct world *w)
+{
+	struct caller a;
+	struct request *q;
+
+	w->store_err = -EIO;
+	call(&a, 0);
+	expect(&a, -EIO, 0);
+	CHECK_EQ(w->nr_requests, 0);
+	w->store_err = 0;
+	call(&a, 0);
+	q = next_request();
+	CHECK_EQ(q->seq.csa_sequenceid, 1);
+	answer(q, NFS4_OK);
+	expect(&a, 0, NFS4_OK);
+}
+
 /* An operation's own DELAY is the caller's to judge. */
 static FIBER_FN void do_delay_of_the_operation(struct world *w)
 {
@@ -270,7 +409,7 @@ static FIBER_FN void do_again_and_again(struct world *w)
 	expect(&a, -ETIMEDOUT, 0);
 }
 
-/* Numbers that the client takes for wrong, as after a restart of the server: other slots are tried. */
+/* Numbers that the client takes for wrong: other slots are tried. */
 static FIBER_FN void do_misordered(struct world *w)
 {
 	struct caller a;
@@ -531,6 +670,14 @@ int main(void)
 		CB_TEST(do_delay, 4),
 		CB_TEST(do_delay_of_the_operation, 4),
 		CB_TEST(do_again_and_again, 4),
+		CB_TEST(do_retry_unknown, 4),
+		CB_TEST(do_remembered, 4),
+		CB_TEST(do_remembered_reply, 4),
+		CB_TEST(do_remembered_delay, 4),
+		CB_TEST(do_remembered_is_asked_again, 4),
+		CB_TEST(do_remembered_others, 4),
+		CB_TEST(do_remembered_nonsense, 4),
+		CB_TEST(do_not_stored, 4),
 		CB_TEST(do_misordered, 2),
 		CB_TEST(do_all_slots_misordered, 2),
 		CB_TEST(do_bad_session, 4),
