@@ -16,9 +16,10 @@
 #include "mds/state.h"
 #include "mds/status.h"
 
+/* SUPP_FENCE_OPS (RFC 7862, 14.1) is for fencing between servers' copies: refused, as knfsd does in all versions. */
 #define EXCHANGE_FLAGS_KNOWN                                                                                         \
-	(EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR | EXCHGID4_FLAG_SUPP_FENCE_OPS |             \
-	 EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_MASK_PNFS | EXCHGID4_FLAG_UPD_CONFIRMED_REC_A)
+	(EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR | EXCHGID4_FLAG_BIND_PRINC_STATEID |         \
+	 EXCHGID4_FLAG_MASK_PNFS | EXCHGID4_FLAG_UPD_CONFIRMED_REC_A)
 
 static bool same_principal(const struct compound *c, const struct client *client)
 {
@@ -105,13 +106,17 @@ static nfsstat4 exchange_update(struct compound *c, const struct EXCHANGE_ID4arg
 }
 
 /* The table of 18.35.4: *@ret_client is the client whose id is answered. */
-static nfsstat4 exchange_find(struct compound *c, const struct EXCHANGE_ID4args *args, struct client **ret_client)
+static FIBER_FN nfsstat4 exchange_find(struct compound *c, const struct EXCHANGE_ID4args *args,
+				       struct client **ret_client)
 {
 	const struct client_owner4 *owner = &args->eia_clientowner;
 	struct mds *mds = c->mds;
 	struct client *old =
 		client_find_owner(mds, true, owner->co_ownerid.co_ownerid_val, owner->co_ownerid.co_ownerid_len);
+	bool can_reclaim = old && (old->discarded || old->can_reclaim);
 	nfsstat4 status;
+	uint64_t seq = 0;
+	int err;
 
 	if (old && old->busy)
 		return NFS4ERR_DELAY;
@@ -128,13 +133,17 @@ static nfsstat4 exchange_find(struct compound *c, const struct EXCHANGE_ID4args 
 				return NFS4ERR_CLID_INUSE;
 			if (old->nr_sessions > 0 && !client_is_courteous(mds, old))
 				return NFS4ERR_CLID_INUSE;
+			err = client_destroy(mds, old, &seq);
+			if (err)
+				return err == -EBUSY ? NFS4ERR_DELAY : nfs_status(err);
+			compound_did(c, seq);
 		} else if (same_verifier(args, old)) {
 			*ret_client = old; /* case 2 */
 			return NFS4_OK;
 		}
 	}
 	/* Cases 1, 4 and 5: what is confirmed stays until the new one is (18.36.4). */
-	*ret_client = exchange_new(c, args, old && (old->discarded || old->can_reclaim));
+	*ret_client = exchange_new(c, args, can_reclaim);
 	return *ret_client ? NFS4_OK : NFS4ERR_DELAY;
 }
 
@@ -167,7 +176,7 @@ static void exchange_answer(struct compound *c, const struct client *client, str
 FIBER_FN nfsstat4 op_exchange_id(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
 	const struct EXCHANGE_ID4args *args = &arg->nfs_argop4_u.opexchange_id;
-	struct client *client;
+	struct client *client = NULL;
 	nfsstat4 status = exchange_check(args);
 
 	if (status == NFS4_OK)

@@ -136,9 +136,11 @@ static nfsstat4 create_prepare(struct create *a, const struct CREATE_SESSION4arg
 	if (status != NFS4_OK)
 		return status;
 	status = back_negotiate(&args->csa_back_chan_attrs, &back);
+	/* It may be bound later (BIND_CONN_TO_SESSION), so it must be of use even now, unless none is described. */
+	if (status != NFS4_OK &&
+	    (args->csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN || args->csa_back_chan_attrs.ca_maxrequests > 0))
+		return status;
 	if (args->csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) {
-		if (status != NFS4_OK)
-			return status;
 		if (callback_security(args->csa_sec_parms.csa_sec_parms_val, args->csa_sec_parms.csa_sec_parms_len,
 				      &sys, &uid, &gid))
 			flags |= CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
