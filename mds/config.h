@@ -49,6 +49,12 @@ struct config_store {
 	uint64_t checkpoint_depth;
 };
 
+enum delegations {
+	DELEGATIONS_NONE,
+	DELEGATIONS_READ,
+	DELEGATIONS_WRITE, /* and read */
+};
+
 struct config {
 	char *devices[VOLUME_DEVICES_MAX]; /* paths */
 	unsigned int nr_devices;	   /* 0: the command line names them */
@@ -60,6 +66,7 @@ struct config {
 	uint64_t lease_seconds;
 	uint64_t grace_seconds;	   /* at least a lease */
 	uint64_t courtesy_seconds; /* after the lease, while nobody wants what is held; 0: off */
+	uint64_t delegations;	   /* enum delegations */
 	struct config_limits limits;
 	struct config_store store;
 	struct export *exports;

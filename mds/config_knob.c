@@ -29,6 +29,13 @@ static const struct config_choice back_ends[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice delegations[] = {
+	{ "none", DELEGATIONS_NONE },
+	{ "read", DELEGATIONS_READ },
+	{ "write", DELEGATIONS_WRITE },
+	{ NULL, 0 },
+};
+
 #define AT(member) offsetof(struct config, member)
 #define COUNT(g, n, d, lo, hi, most, text)                                                                           \
 	{                                                                                                            \
@@ -60,6 +67,9 @@ static const struct config_knob knobs[] = {
 	  .min = 10, .max = 7200, .unit = "seconds", .as = "lease_seconds, but at least 90",
 	  .what = "how long clients may reclaim after state was discarded" },
 	SECONDS(courtesy_seconds, 86400, 0, 31536000, "how long a silent client keeps what nobody else wants; 0: off"),
+
+	{ .group = "", .name = "delegations", .kind = CONFIG_CHOICE, .offset = AT(delegations), .dflt = DELEGATIONS_NONE,
+	  .choices = delegations, .unit = "", .what = "the delegations of files that clients get which want them" },
 
 	COUNT(limits, connections, 4096, 1, 65536, NULL, "connections"),
 	COUNT(limits, connections_per_address, 256, 1, 65536, "connections", "of them from one address"),
