@@ -71,10 +71,14 @@ static const uint8_t attrs_of_1[] = {
 	FATTR4_TIME_MODIFY_SET,
 	FATTR4_MOUNTED_ON_FILEID,
 	FATTR4_SUPPATTR_EXCLCREAT,
+	FATTR4_OPEN_ARGUMENTS, /* it tells of 4.1's OPEN as well */
 };
 /* And from 4.2 on. */
 static const uint8_t attrs_of_2[] = {
-	FATTR4_CLONE_BLKSIZE, FATTR4_CHANGE_ATTR_TYPE, FATTR4_MODE_UMASK, FATTR4_XATTR_SUPPORT, FATTR4_OPEN_ARGUMENTS,
+	FATTR4_CLONE_BLKSIZE,
+	FATTR4_CHANGE_ATTR_TYPE,
+	FATTR4_MODE_UMASK,
+	FATTR4_XATTR_SUPPORT,
 };
 
 static void bits_set(struct bitmap4 *map, const uint8_t *bits, size_t nr)
@@ -188,7 +192,8 @@ static void fill_open_arguments(struct open_arguments4 *oa)
 					OPEN4_SHARE_DENY_BOTH };
 	static const uint8_t want[] = { OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG, OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG,
 					OPEN_ARGS_SHARE_ACCESS_WANT_CANCEL };
-	static const uint8_t claim[] = { CLAIM_NULL, CLAIM_PREVIOUS, CLAIM_FH };
+	static const uint8_t claim[] = { CLAIM_NULL, CLAIM_PREVIOUS, CLAIM_FH, CLAIM_DELEGATE_CUR,
+					 CLAIM_DELEG_CUR_FH };
 	static const uint8_t create[] = { UNCHECKED4, GUARDED4, EXCLUSIVE4, EXCLUSIVE4_1 };
 
 	bits_set(&oa->oa_share_access, access, sizeof(access));

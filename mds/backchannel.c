@@ -27,6 +27,8 @@
 #include "dev/fiber.h"
 #include "mds/callback_number.h"
 #include "mds/conn.h"
+#include "proto/wire_attr.h"
+#include "proto/wire_bitmap.h"
 #include "proto/wire_compound.h"
 #include "proto/wire_rpc.h"
 
@@ -70,6 +72,7 @@ struct answer {
 	nfsstat4 status;   /* the operation's */
 	bool has_target;
 	uint32_t target; /* the highest slot that the client would like to be used */
+	struct backchannel_attrs attrs;
 };
 
 /* A request that waits for its reply. */
@@ -288,11 +291,35 @@ void backchannel_conn_gone(struct conn *conn)
 		call_end(list_entry(pos, struct backchannel_call, by_conn), -EPIPE, NULL);
 }
 
+static void answer_read_attrs(const struct CB_GETATTR4res *res, struct wire_arena *arena,
+			      struct backchannel_attrs *ret_attrs)
+{
+	const struct fattr4 *fattr = &res->CB_GETATTR4res_u.resok4.obj_attributes;
+	struct bitmap4 expected = { 0 }, known;
+	struct wire_attrs *attrs;
+
+	wire_bitmap_set(&expected, FATTR4_CHANGE);
+	wire_bitmap_set(&expected, FATTR4_SIZE);
+	/* Times that were not asked for do no harm. */
+	known = expected;
+	wire_bitmap_set(&known, FATTR4_TIME_DELEG_ACCESS);
+	wire_bitmap_set(&known, FATTR4_TIME_DELEG_MODIFY);
+	attrs = malloc(sizeof(*attrs));
+	if (!attrs)
+		return;
+	if (wire_attrs_decode(fattr, &known, arena, attrs) == 0) {
+		ret_attrs->is_whole = wire_bitmap_is_subset(&expected, &attrs->mask);
+		ret_attrs->change = attrs->change;
+		ret_attrs->size = attrs->size;
+	}
+	free(attrs);
+}
+
 /*
  * -EPROTO: not the results of CB_SEQUENCE and at most one operation behind it.  @alone: there was none; but what
  * comes may be the answer that the client remembers of another request with this number.
  */
-static int answer_read(struct wire_dec *dec, bool alone, struct answer *ret_answer)
+static int answer_read(struct wire_dec *dec, bool alone, struct wire_arena *arena, struct answer *ret_answer)
 {
 	struct answer answer = { 0 };
 	struct wire_compound_in in;
@@ -315,6 +342,8 @@ static int answer_read(struct wire_dec *dec, bool alone, struct answer *ret_answ
 		/* Every operation's result begins with its status, which the compound repeats. */
 		if (!alone && (in.nr != 2 || wire_cb_results_next(&in, &res) != 0))
 			return -EPROTO;
+		if (!alone && res.resop == OP_CB_GETATTR && answer.status == NFS4_OK)
+			answer_read_attrs(&res.nfs_cb_resop4_u.opcbgetattr, arena, &answer.attrs);
 	}
 	*ret_answer = answer;
 	return 0;
@@ -343,7 +372,7 @@ bool backchannel_reply(struct conn *conn, uint32_t xid, const void *msg, uint32_
 	if (!err && (reply.stat != MSG_ACCEPTED || reply.accept != SUCCESS))
 		err = -EPROTO;
 	if (!err)
-		err = answer_read(&dec, call->alone, &answer);
+		err = answer_read(&dec, call->alone, &arena, &answer);
 	wire_arena_release(&arena);
 	call_end(call, err ? -EPROTO : 0, err ? NULL : &answer);
 	return true;
@@ -529,7 +558,7 @@ static FIBER_FN int number_store(struct backchannel *bc, struct backchannel_slot
 
 /* One callback in its slot, which is free again after this, unless it returns -ETIMEDOUT.  -EAGAIN: in another. */
 static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *slot, const struct nfs_cb_argop4 *op,
-			      uint64_t deadline_ns, nfsstat4 *ret_status)
+			      uint64_t deadline_ns, struct answer *ret_answer)
 {
 	for (unsigned int tries = 0; tries < BACKCHANNEL_TRIES_MAX; tries++) {
 		const struct nfs_cb_argop4 *now = slot->unsure ? NULL : op;
@@ -547,7 +576,7 @@ static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *s
 		}
 		if (slot_learn(bc, slot, &answer) && now) {
 			slot_free(bc, slot);
-			*ret_status = answer.status;
+			*ret_answer = answer;
 			return 0;
 		}
 		switch (answer.sequence) {
@@ -571,7 +600,8 @@ static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *s
 			return -EAGAIN;
 		default:
 			slot_free(bc, slot);
-			*ret_status = answer.sequence;
+			answer.status = answer.sequence;
+			*ret_answer = answer;
 			return 0;
 		}
 		if (is_past(bc, deadline_ns))
@@ -581,8 +611,8 @@ static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *s
 	return -ETIMEDOUT;
 }
 
-FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
-			      uint64_t deadline_ns, nfsstat4 *ret_status)
+static FIBER_FN int call_client(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+				uint64_t deadline_ns, struct answer *ret_answer)
 {
 	struct backchannel *bc;
 	int err = -EAGAIN;
@@ -595,7 +625,7 @@ FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const stru
 		bc->nr_users++;
 		err = slot_take(bc, deadline_ns, &slot);
 		if (!err)
-			err = slot_call(bc, slot, op, deadline_ns, ret_status);
+			err = slot_call(bc, slot, op, deadline_ns, ret_answer);
 		put(bc);
 		if (err == -EAGAIN && reactor_now_ns(mds->reactor) >= deadline_ns)
 			err = -ETIMEDOUT;
@@ -603,6 +633,30 @@ FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const stru
 	client_drop(mds, client);
 	mds->counts.callbacks_failed += err != 0;
 	return err == -EAGAIN ? -ENOTCONN : err;
+}
+
+FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+			      uint64_t deadline_ns, nfsstat4 *ret_status)
+{
+	struct answer answer;
+	int err = call_client(mds, client, op, deadline_ns, &answer);
+
+	if (!err)
+		*ret_status = answer.status;
+	return err;
+}
+
+FIBER_FN int backchannel_getattr(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+				 uint64_t deadline_ns, nfsstat4 *ret_status, struct backchannel_attrs *ret_attrs)
+{
+	struct answer answer;
+	int err = call_client(mds, client, op, deadline_ns, &answer);
+
+	if (err)
+		return err;
+	*ret_status = answer.status;
+	*ret_attrs = answer.attrs;
+	return 0;
 }
 
 /* A callback that nobody waits for; the operation lies here as on the wire. */

@@ -21,7 +21,17 @@ struct conn;
  */
 FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status) MUST_CHECK;
-/* The same in a fiber of its own: nobody waits, a failure is counted.  @op is copied. */
+/*
+ * The same for CB_GETATTR of change and size: after NFS4_OK *@ret_attrs has what was told.
+ */
+struct backchannel_attrs {
+	bool is_whole; /* both were told */
+	uint64_t change, size;
+};
+FIBER_FN int backchannel_getattr(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+				 uint64_t deadline_ns, nfsstat4 *ret_status, struct backchannel_attrs *ret_attrs)
+	MUST_CHECK;
+/* backchannel_call() in a fiber of its own: nobody waits, a failure is counted.  @op is copied. */
 void backchannel_notify(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op);
 
 /* Whether a callback could be sent now. */

@@ -241,7 +241,9 @@ uint32_t client_status_flags(const struct mds *mds, const struct client *client,
 {
 	uint32_t flags = backchannel_status_flags(client, session);
 
-	if (client->nr_revoked > 0)
+	if (client->nr_delegs_revoked > 0)
+		flags |= SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
+	if (client->nr_revoked > client->nr_delegs_revoked)
 		flags |= client->nr_states > client->nr_revoked ? SEQ4_STATUS_EXPIRED_SOME_STATE_REVOKED
 								: SEQ4_STATUS_EXPIRED_ALL_STATE_REVOKED;
 	(void)mds;

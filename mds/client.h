@@ -54,7 +54,8 @@ struct client {
 	struct list states; /* struct state.by_client */
 	bool ends;	    /* its states are being given up: it gets none any more */
 	unsigned int nr_states, nr_revoked;
-	uint64_t nr_opens, nr_locks;
+	unsigned int nr_delegs_revoked; /* of nr_revoked */
+	uint64_t nr_opens, nr_locks, nr_delegs;
 };
 
 /* The client with this id, or NULL. */

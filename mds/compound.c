@@ -14,6 +14,7 @@
 #include "mds/client.h"
 #include "mds/compound_int.h"
 #include "mds/conn.h"
+#include "mds/deleg.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
 #include "mds/session.h"
@@ -198,6 +199,13 @@ static FIBER_FN nfsstat4 run_op(struct compound *c, uint32_t number, const struc
 	if (status != NFS4_OK)
 		return status;
 	c->noted = false;
+	c->recalling = 0;
+	status = op->execute(c, &c->arg, &c->res);
+	if (status != NFS4ERR_DELAY || !c->recalling || !deleg_recall_wait(c))
+		return status;
+	/* What failed has changed nothing, so it may simply run again. */
+	memset(&c->res, 0, sizeof(c->res));
+	c->res.resop = (nfs_opnum4)number;
 	return op->execute(c, &c->arg, &c->res);
 }
 

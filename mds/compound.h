@@ -78,6 +78,7 @@ struct compound {
 	bool replay;
 	const void *replay_bytes;
 	uint32_t replay_len;
+	uint64_t recalling;  /* inode whose delegations keep the operation from running: being recalled; 0: none */
 	bool retry_uncached; /* the request was answered, and its reply not kept */
 	uint32_t request_len;
 	uint32_t skip;	 /* operations whose results were recorded before a crash */

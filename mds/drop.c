@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Takes opens and locks away: items and mirror together, whoever asked for it.  After drop_apply() nothing points to
- * what was dropped, waiters for its ranges were called, and a file without name and users is on its way to the
- * reaper.
+ * Takes opens, locks and delegations away: items and mirror together, whoever asked for it.  After drop_apply()
+ * nothing points to what was dropped, waiters for its ranges were called, and a file without name and users is on its
+ * way to the reaper.
  */
 
 #include "mds/drop.h"
@@ -49,6 +49,11 @@ bool drop_open(struct drop *drop, struct open *open)
 	return drop_state(drop, &open->state);
 }
 
+bool drop_deleg(struct drop *drop, struct deleg *deleg)
+{
+	return drop_state(drop, &deleg->state);
+}
+
 bool drop_client(struct drop *drop, struct client *client)
 {
 	/* Opens bring their holders; revoked holders hang on nothing. */
@@ -58,7 +63,7 @@ bool drop_client(struct drop *drop, struct client *client)
 
 		if (state->kind == STATE_OPEN)
 			fits = drop_open(drop, container_of(state, struct open, state));
-		else if (state->kind == STATE_LOCK && state->revoked)
+		else if (state->kind == STATE_DELEG || (state->kind == STATE_LOCK && state->revoked))
 			fits = drop_state(drop, state);
 		if (!fits)
 			return false;
@@ -66,17 +71,36 @@ bool drop_client(struct drop *drop, struct client *client)
 	return true;
 }
 
-static int drop_write_open(struct txn *txn, struct drop *drop, struct open *open, bool *orphan)
+/* Whether the file that somebody lets go of has no name. */
+static int drop_find_orphan(struct txn *txn, uint64_t ino, bool *ret_orphan)
 {
 	struct inode inode;
 	int err;
 
-	if (open->file) {
-		err = inode_get_any(txn, open->ino, &inode);
-		if (err && err != -ENOENT)
-			return err;
-		*orphan = !err && inode.nlink == 0;
-	}
+	err = inode_get_any(txn, ino, &inode);
+	if (err && err != -ENOENT)
+		return err;
+	*ret_orphan = !err && inode.nlink == 0;
+	return 0;
+}
+
+static int drop_write_deleg(struct txn *txn, struct drop *drop, struct deleg *deleg, bool *orphan)
+{
+	int err = deleg->file ? drop_find_orphan(txn, deleg->ino, orphan) : 0;
+
+	if (err)
+		return err;
+	if (drop->revoke)
+		return deleg_write(txn, deleg, deleg->state.number, drop->revoke);
+	return txn_delete(txn, record_key(deleg->state.client->id, RECORD_DELEG, deleg->state.number));
+}
+
+static int drop_write_open(struct txn *txn, struct drop *drop, struct open *open, bool *orphan)
+{
+	int err = open->file ? drop_find_orphan(txn, open->ino, orphan) : 0;
+
+	if (err)
+		return err;
 	if (drop->revoke)
 		return open_write(txn, open, open->state.number, open->state.seqid, &open->share, drop->revoke);
 	return txn_delete(txn, record_key(open->state.client->id, RECORD_OPEN, open->state.number));
@@ -106,6 +130,8 @@ int drop_write(struct txn *txn, struct drop *drop)
 
 		if (state->kind == STATE_OPEN)
 			err = drop_write_open(txn, drop, container_of(state, struct open, state), &drop->orphan[i]);
+		else if (state->kind == STATE_DELEG)
+			err = drop_write_deleg(txn, drop, container_of(state, struct deleg, state), &drop->orphan[i]);
 		else
 			err = drop_write_holder(txn, drop, container_of(state, struct lock_holder, state));
 		if (err)
@@ -144,6 +170,20 @@ static void drop_apply_open(struct drop *drop, struct open *open, bool orphan)
 	free(open);
 }
 
+static void drop_apply_deleg(struct drop *drop, struct deleg *deleg, bool orphan)
+{
+	if (deleg->file)
+		deleg_detach(drop->mds, deleg);
+	if (orphan)
+		reaper_consider(drop->mds, deleg->ino);
+	if (drop->revoke) {
+		state_mark_revoked(&deleg->state, drop->revoke);
+		return;
+	}
+	state_remove(drop->mds, &deleg->state);
+	free(deleg);
+}
+
 void drop_apply(struct drop *drop)
 {
 	for (unsigned int i = 0; i < drop->nr_locks; i++) {
@@ -155,6 +195,8 @@ void drop_apply(struct drop *drop)
 
 		if (state->kind == STATE_OPEN)
 			drop_apply_open(drop, container_of(state, struct open, state), drop->orphan[i]);
+		else if (state->kind == STATE_DELEG)
+			drop_apply_deleg(drop, container_of(state, struct deleg, state), drop->orphan[i]);
 		else
 			drop_apply_holder(drop, container_of(state, struct lock_holder, state));
 	}

@@ -3,10 +3,11 @@
 #define LAMINA_MDS_DROP_H
 
 /*
- * Taking opens and locks away, a bounded number in one transaction: collected and deleted (or marked as revoked) in
- * its body, then taken out of memory.
+ * Taking opens, locks and delegations away, a bounded number in one transaction: collected and deleted (or marked as
+ * revoked) in its body, then taken out of memory.
  */
 
+#include "mds/deleg.h"
 #include "mds/lock.h"
 
 #define DROP_MAX 128u
@@ -31,6 +32,7 @@ void drop_init(struct drop *drop, struct mds *mds, nfsstat4 revoke);
  */
 bool drop_holder(struct drop *drop, struct lock_holder *holder) MUST_CHECK;
 bool drop_open(struct drop *drop, struct open *open) MUST_CHECK;
+bool drop_deleg(struct drop *drop, struct deleg *deleg) MUST_CHECK;
 /* As many of @client's as fit.  True: that was all of them. */
 bool drop_client(struct drop *drop, struct client *client) MUST_CHECK;
 /* In a body: the items. */

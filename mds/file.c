@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Keeps the table of open files: one entry for each inode with at least one open, none without. */
+/* Keeps the table of open files: one entry for each inode with at least one open or
+ * delegation, none without. */
 
 #include "mds/file.h"
 
@@ -24,6 +25,7 @@ struct file *file_alloc(void)
 		return NULL;
 	list_init(&file->opens);
 	list_init(&file->locks);
+	list_init(&file->delegs);
 	list_init(&file->waits);
 	return file;
 }
@@ -45,13 +47,26 @@ struct file *file_get(struct mds *mds, uint64_t ino, uint64_t generation, struct
 	return file;
 }
 
-void file_drop_open(struct mds *mds, struct file *file)
+static void file_consider(struct mds *mds, struct file *file)
 {
-	assert(file->nr_opens > 0);
-	if (--file->nr_opens > 0)
+	if (file->nr_opens > 0 || file->nr_delegs > 0)
 		return;
-	assert(list_is_empty(&file->opens) && list_is_empty(&file->locks));
+	assert(list_is_empty(&file->opens) && list_is_empty(&file->locks) && list_is_empty(&file->delegs));
 	lock_wait_forget(mds, file);
 	HASH_DELETE(hh, mds->files, file);
 	free(file);
+}
+
+void file_drop_open(struct mds *mds, struct file *file)
+{
+	assert(file->nr_opens > 0);
+	file->nr_opens--;
+	file_consider(mds, file);
+}
+
+void file_drop_deleg(struct mds *mds, struct file *file)
+{
+	assert(file->nr_delegs > 0);
+	file->nr_delegs--;
+	file_consider(mds, file);
 }

@@ -33,6 +33,12 @@ struct mds_counts {
 	uint64_t clients_expired, callbacks, callbacks_failed;
 };
 
+/* A file of which no delegation is given for a while, because one was just recalled. */
+#define DELEG_REFUSALS 256u
+struct deleg_refusal {
+	uint64_t ino, until_ns;
+};
+
 struct mds {
 	struct reactor *reactor;
 	struct fs *fs;
@@ -62,6 +68,11 @@ struct mds {
 	uint64_t memory_states; /* numbers given to states that are in memory only */
 	struct list lock_waits; /* struct lock_wait.by_mds, the oldest first */
 	unsigned int nr_lock_waits;
+	/* deleg.c, deleg_recall.c */
+	uint64_t nr_delegs;
+	unsigned int nr_recalls;
+	struct wait_queue deleg_gone;			     /* one is, or the server stops */
+	struct deleg_refusal deleg_refusals[DELEG_REFUSALS]; /* by inode number, the newest of each place */
 	/* copy.c: asynchronous copies */
 	struct copy *copies;
 	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */

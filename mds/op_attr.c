@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "dev/reactor.h"
+#include "mds/deleg.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
 #include "mds/place.h"
@@ -29,6 +30,8 @@ FIBER_FN nfsstat4 op_getattr(struct compound *c, const struct nfs_argop4 *arg, s
 	char *copy;
 
 	status = place_read(c, &c->fh, &of);
+	if (!status)
+		status = deleg_getattr(c, &args->attr_request, &of);
 	if (!status)
 		status = attr_encode(c, &of, &args->attr_request, buf, sizeof(buf), &encoded);
 	if (status)
@@ -179,6 +182,8 @@ static int setattr_body(struct txn *txn, void *arg)
 	if (err)
 		return err;
 	s->status = attr_may_set(&s->cred, &inode, &set, false);
+	if (!s->status)
+		s->status = deleg_check(s->c, inode.ino, true);
 	if (s->status)
 		return -ECANCELED;
 	err = inode_setattr(txn, inode.ino, &set.attrs, &inode);
@@ -213,6 +218,8 @@ static int setattr_fill(struct txn *txn, const struct inode *after, void *arg)
 		same = after->mode == before->mode && after->uid == before->uid && after->gid == before->gid;
 	if (!same)
 		return -ECANCELED;
+	if (deleg_check(s->c, after->ino, true))
+		return -EBUSY;
 	s->res->attrsset = s->asked.set;
 	return 0;
 }

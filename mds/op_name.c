@@ -13,6 +13,7 @@
 #include "dev/reactor.h"
 #include "extent/name.h"
 #include "extent/symlink.h"
+#include "mds/deleg.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
 #include "mds/place.h"
@@ -73,6 +74,14 @@ static struct change_info4 cinfo_changed(const struct inode *dir)
 static struct change_info4 cinfo_same(const struct inode *dir)
 {
 	return (struct change_info4){ .atomic = TRUE, .before = dir->change, .after = dir->change };
+}
+
+/* A file is about to get or lose a name: nobody else has it delegated (RFC 8881, 10.4). */
+static int name_check_delegs(struct name_op *op, const struct inode *inode)
+{
+	nfsstat4 status = S_ISREG(inode->mode) ? deleg_check(op->c, inode->ino, true) : NFS4_OK;
+
+	return status ? name_refuse(op, status) : 0;
 }
 
 struct create {
@@ -208,6 +217,8 @@ static int link_body(struct txn *txn, void *arg)
 	if (!err)
 		err = name_dir_get(txn, &x->op, &c->fh, &dir);
 	if (!err)
+		err = name_check_delegs(&x->op, &inode);
+	if (!err)
 		err = name_link(txn, inode.ino, &at, &r);
 	if (!err)
 		x->ok->cinfo = cinfo_changed(&r.dir);
@@ -273,6 +284,8 @@ static int remove_body(struct txn *txn, void *arg)
 	if (!err)
 		err = name_check_sticky(&x->op, &dir, &r.inode);
 	if (!err)
+		err = name_check_delegs(&x->op, &r.inode);
+	if (!err)
 		err = name_unlink(txn, &at, &r);
 	if (err)
 		return err;
@@ -323,6 +336,8 @@ static int rename_check_moved(struct txn *txn, struct rename_op *x, const struct
 	err = name_lookup(txn, from, &r);
 	if (!err)
 		err = name_check_sticky(&x->op, from_dir, &r.inode);
+	if (!err)
+		err = name_check_delegs(&x->op, &r.inode);
 	if (err)
 		return err;
 	if (S_ISDIR(r.inode.mode) && from_dir->ino != to_dir->ino && !place_may(&x->op.cred, &r.inode, CRED_W))
@@ -339,7 +354,8 @@ static int rename_check_target(struct txn *txn, struct rename_op *x, const struc
 	err = name_lookup(txn, to, &r);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	return name_check_sticky(&x->op, to_dir, &r.inode);
+	err = name_check_sticky(&x->op, to_dir, &r.inode);
+	return err ? err : name_check_delegs(&x->op, &r.inode);
 }
 
 static int rename_body(struct txn *txn, void *arg)

@@ -42,14 +42,14 @@ static nfsstat4 op_open_check_claim(const struct compound *c, const OPEN4args *a
 
 	switch (args->claim.claim) {
 	case CLAIM_NULL:
-		return compound_check_name(&args->claim.open_claim4_u.file);
+		return compound_check_name(open_body_name(args));
 	case CLAIM_FH:
 	case CLAIM_PREVIOUS:
 		return creates ? NFS4ERR_INVAL : NFS4_OK;
 	case CLAIM_DELEGATE_CUR:
+		return creates ? NFS4ERR_INVAL : compound_check_name(open_body_name(args));
 	case CLAIM_DELEG_CUR_FH:
-		/* Nobody has a delegation. */
-		return NFS4ERR_BAD_STATEID;
+		return creates ? NFS4ERR_INVAL : NFS4_OK;
 	case CLAIM_DELEGATE_PREV:
 	case CLAIM_DELEG_PREV_FH:
 		return NFS4ERR_NOTSUPP;
@@ -60,13 +60,13 @@ static nfsstat4 op_open_check_claim(const struct compound *c, const OPEN4args *a
 /* In the pseudo file system there are directories only, and nothing can be made. */
 static nfsstat4 op_open_check_pseudo(const struct compound *c, const OPEN4args *args)
 {
-	const component4 *name = &args->claim.open_claim4_u.file;
+	const component4 *name = open_body_name(args);
 	bool creates = args->openhow.opentype == OPEN4_CREATE;
 	const struct export_node *node;
 
 	if (c->fh.kind == FH_FILE)
 		return NFS4_OK;
-	if (args->claim.claim != CLAIM_NULL)
+	if (!open_body_has_name(args))
 		return NFS4ERR_ISDIR;
 	node = export_node_by_id(c->mds->exports, c->fh.ino);
 	if (node && export_child(node, name->component4_val, name->component4_len, place_peer(c)))
@@ -161,6 +161,18 @@ FIBER_FN static nfsstat4 op_open_do(struct open_body *b)
 	}
 }
 
+/* The delegation that an open of the client's own goes by. */
+static nfsstat4 op_open_deleg_stateid(const struct compound *c, const OPEN4args *args, struct stateid4 *ret_stateid)
+{
+	const open_claim4 *claim = &args->claim;
+
+	if (claim->claim == CLAIM_DELEGATE_CUR)
+		return compound_stateid(c, &claim->open_claim4_u.delegate_cur_info.delegate_stateid, ret_stateid);
+	if (claim->claim == CLAIM_DELEG_CUR_FH)
+		return compound_stateid(c, &claim->open_claim4_u.oc_delegate_stateid, ret_stateid);
+	return NFS4_OK;
+}
+
 FIBER_FN nfsstat4 op_open(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
 	const OPEN4args *args = &arg->nfs_argop4_u.opopen;
@@ -176,6 +188,8 @@ FIBER_FN nfsstat4 op_open(struct compound *c, const struct nfs_argop4 *arg, stru
 		status = op_open_check_pseudo(c, args);
 	if (!status)
 		status = op_open_decode_how(&b);
+	if (!status)
+		status = op_open_deleg_stateid(c, args, &b.deleg_stateid);
 	if (status)
 		return status;
 	b.cred = compound_cred(c, &c->fh);
@@ -184,9 +198,12 @@ FIBER_FN nfsstat4 op_open(struct compound *c, const struct nfs_argop4 *arg, stru
 	b.fresh = open_alloc(c->client, args->owner.owner.owner_val, args->owner.owner.owner_len);
 	b.spare = file_alloc();
 	status = NFS4ERR_DELAY;
-	if (b.fresh && b.spare)
+	if (c->mds->config->delegations != DELEGATIONS_NONE)
+		b.deleg = deleg_alloc(c->client);
+	if (b.fresh && b.spare && (b.deleg || c->mds->config->delegations == DELEGATIONS_NONE))
 		status = op_open_do(&b);
 	free(b.fresh);
 	free(b.spare);
+	free(b.deleg);
 	return status;
 }

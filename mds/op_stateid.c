@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * TEST_STATEID and FREE_STATEID (RFC 8881, 18.48 and 18.38), and DELEGRETURN and DELEGPURGE (18.6, 18.5) of a server
- * that gives no delegations.
- */
+/* TEST_STATEID and FREE_STATEID (RFC 8881, 18.48 and 18.38). */
 
 #include <stdlib.h>
 
@@ -40,10 +37,10 @@ struct op_free {
 	struct drop drop;
 };
 
-/* May @state go?  A lock stateid that has locks, and every open, is in use (18.38.3). */
+/* May @state go?  A lock stateid that has locks, and every open and delegation, is in use (18.38.3). */
 static nfsstat4 op_free_check(const struct state *state)
 {
-	if (state->kind == STATE_OPEN)
+	if (state->kind == STATE_OPEN || state->kind == STATE_DELEG)
 		return state->revoked ? NFS4_OK : NFS4ERR_LOCKS_HELD;
 	if (state->kind == STATE_LOCK)
 		return list_is_empty(&container_of(state, struct lock_holder, state)->locks) ? NFS4_OK
@@ -65,6 +62,8 @@ static int op_free_body(struct txn *txn, void *arg)
 		return OP_STATEID_STATUS;
 	if (state->kind == STATE_OPEN)
 		fits = drop_open(&w->drop, container_of(state, struct open, state));
+	else if (state->kind == STATE_DELEG)
+		fits = drop_deleg(&w->drop, container_of(state, struct deleg, state));
 	else
 		fits = drop_holder(&w->drop, container_of(state, struct lock_holder, state));
 	assert(fits);
@@ -93,20 +92,4 @@ FIBER_FN nfsstat4 op_free_stateid(struct compound *c, const struct nfs_argop4 *a
 	status = err == OP_STATEID_STATUS ? w->status : nfs_status(err);
 	free(w);
 	return status;
-}
-
-FIBER_FN nfsstat4 op_delegreturn(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
-{
-	struct stateid4 stateid;
-	nfsstat4 status;
-
-	/* Whatever it is, it is no delegation. */
-	status = compound_stateid(c, &arg->nfs_argop4_u.opdelegreturn.deleg_stateid, &stateid);
-	return status ? status : NFS4ERR_BAD_STATEID;
-}
-
-FIBER_FN nfsstat4 op_delegpurge(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
-{
-	/* Only for servers that know CLAIM_DELEGATE_PREV (18.5.3). */
-	return NFS4ERR_NOTSUPP;
 }

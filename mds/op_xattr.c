@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "extent/xattr.h"
+#include "mds/deleg.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
 #include "mds/place.h"
@@ -58,6 +59,7 @@ static int xattr_inode_get(struct txn *txn, struct xattr_op *op, uint32_t want, 
 			   struct inode *ret_inode)
 {
 	struct inode inode;
+	nfsstat4 status;
 	int err;
 
 	err = inode_get_gen(txn, op->c->fh.ino, op->c->fh.generation, &inode);
@@ -70,6 +72,9 @@ static int xattr_inode_get(struct txn *txn, struct xattr_op *op, uint32_t want, 
 	/* xattr(7): in a sticky directory everybody may write, but its attributes are its owner's. */
 	if (want == CRED_W && S_ISDIR(inode.mode) && !cred_may_delete(&op->cred, inode.mode, inode.uid, inode.uid))
 		return xattr_refuse(op, NFS4ERR_PERM);
+	status = want == CRED_W ? deleg_check(op->c, inode.ino, true) : NFS4_OK;
+	if (status)
+		return xattr_refuse(op, status);
 	*ret_inode = inode;
 	return 0;
 }

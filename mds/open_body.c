@@ -72,10 +72,22 @@ static void open_body_cinfo(struct open_body *b, const struct inode *dir, bool m
 	b->ok->cinfo.after = dir->change;
 }
 
-/* CLAIM_NULL: the file by its name, or a new one.  *@ret_trusted: no look at its mode is needed. */
+bool open_body_has_name(const OPEN4args *args)
+{
+	return args->claim.claim == CLAIM_NULL || args->claim.claim == CLAIM_DELEGATE_CUR;
+}
+
+const component4 *open_body_name(const OPEN4args *args)
+{
+	return args->claim.claim == CLAIM_DELEGATE_CUR ? &args->claim.open_claim4_u.delegate_cur_info.file
+						       : &args->claim.open_claim4_u.file;
+}
+
+/* CLAIM_NULL, CLAIM_DELEGATE_CUR: the file by its name, or a new one.  *@ret_trusted: no look at its mode is needed.
+ */
 static int open_body_by_name(struct txn *txn, struct open_body *b, struct inode *ret_inode, bool *ret_trusted)
 {
-	const component4 *name = &b->args->claim.open_claim4_u.file;
+	const component4 *name = open_body_name(b->args);
 	struct compound *c = b->c;
 	struct name_at at = { c->fh.ino, name->component4_val, name->component4_len };
 	struct name_result r;
@@ -116,7 +128,7 @@ static int open_body_by_name(struct txn *txn, struct open_body *b, struct inode 
 	return 0;
 }
 
-/* CLAIM_FH, CLAIM_PREVIOUS: the file itself is the current file handle. */
+/* CLAIM_FH, CLAIM_PREVIOUS, CLAIM_DELEG_CUR_FH: the file itself is the current file handle. */
 static int open_body_by_handle(struct txn *txn, struct open_body *b, struct inode *ret_inode)
 {
 	int err;
@@ -145,7 +157,7 @@ static int open_body_check_type(struct open_body *b, const struct inode *inode)
 /* What the mode says.  By its handle the owner may always: he could change the mode, and may have since he opened. */
 static int open_body_check_rights(struct open_body *b, const struct inode *inode, bool trusted)
 {
-	bool by_handle = b->args->claim.claim != CLAIM_NULL;
+	bool by_handle = !open_body_has_name(b->args);
 	uint32_t rights = open_body_rights(b, inode);
 	nfsstat4 status;
 
@@ -162,6 +174,41 @@ static int open_body_check_rights(struct open_body *b, const struct inode *inode
 	if (b->access & OPEN4_SHARE_ACCESS_WRITE && !(rights & CRED_W))
 		return open_body_refuse(b, NFS4ERR_ACCESS);
 	return 0;
+}
+
+/* The client has opened the file by itself, under a delegation, and says so now (10.2). */
+static int open_body_check_claim(struct open_body *b, const struct inode *inode)
+{
+	const struct deleg *deleg;
+	struct state *state;
+	nfsstat4 status;
+
+	if (b->args->claim.claim != CLAIM_DELEGATE_CUR && b->args->claim.claim != CLAIM_DELEG_CUR_FH)
+		return 0;
+	status = state_find(b->c, &b->deleg_stateid, STATE_DELEG, &state);
+	if (status)
+		return open_body_refuse(b, status);
+	deleg = container_of(state, struct deleg, state);
+	if (deleg->ino != inode->ino || deleg->generation != inode->generation)
+		return open_body_refuse(b, NFS4ERR_BAD_STATEID);
+	/* What a read delegation lets a client do by itself. */
+	if (!deleg->write && (b->access & OPEN4_SHARE_ACCESS_WRITE || b->deny & OPEN4_SHARE_DENY_READ))
+		return open_body_refuse(b, NFS4ERR_INVAL);
+	return 0;
+}
+
+/* Delegations of others (10.4): their holders may have opens of which nobody knows. */
+static int open_body_check_delegs(struct open_body *b, uint64_t ino, uint8_t access)
+{
+	bool changes = access & OPEN4_SHARE_ACCESS_WRITE || b->deny & OPEN4_SHARE_DENY_READ;
+	nfsstat4 status;
+
+	if (b->args->claim.claim == CLAIM_PREVIOUS)
+		return deleg_conflict(file_find(b->c->mds, ino), b->c->client, changes)
+			       ? open_body_refuse(b, NFS4ERR_RECLAIM_CONFLICT)
+			       : 0;
+	status = deleg_check(b->c, ino, changes);
+	return status ? open_body_refuse(b, status) : 0;
 }
 
 /* Share reservations (9.7).  An owner's own earlier OPENs count too: their denials were meant for this as well. */
@@ -202,17 +249,60 @@ static int open_body_truncate(struct open_body *b, const struct inode *inode)
 	return OPEN_BODY_TRUNCATE;
 }
 
-static void open_body_delegation(const struct open_body *b, open_delegation4 *ret)
+static void open_body_say_delegated(struct open_body *b, const struct inode *inode)
 {
-	uint32_t want = b->args->share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
+	static char everyone[] = "EVERYONE@";
+	/* It allows nothing: the client asks with ACCESS when another of its users opens (10.4). */
+	const nfsace4 ask = {
+		.type = ACE4_ACCESS_ALLOWED_ACE_TYPE,
+		.who = { .utf8string_val = everyone, .utf8string_len = sizeof(everyone) - 1 },
+	};
+	open_write_delegation4 *write = &b->ok->delegation.open_delegation4_u.write;
+	open_read_delegation4 *read = &b->ok->delegation.open_delegation4_u.read;
 
-	ret->delegation_type = want ? OPEN_DELEGATE_NONE_EXT : OPEN_DELEGATE_NONE;
-	if (want == OPEN4_SHARE_ACCESS_WANT_NO_DELEG)
-		ret->open_delegation4_u.od_whynone.ond_why = WND4_NOT_WANTED;
-	else if (want == OPEN4_SHARE_ACCESS_WANT_CANCEL)
-		ret->open_delegation4_u.od_whynone.ond_why = WND4_CANCELLED;
-	else if (want)
-		ret->open_delegation4_u.od_whynone.ond_why = WND4_RESOURCE;
+	if (!b->deleg->write) {
+		state_stateid(b->c->mds, STATE_DELEG, b->deleg->state.number, 1, &read->stateid);
+		read->permissions = ask;
+		return;
+	}
+	state_stateid(b->c->mds, STATE_DELEG, b->deleg->state.number, 1, &write->stateid);
+	write->permissions = ask;
+	/* Space for more is not promised: what is longer is to be written at the last close. */
+	write->space_limit.limitby = NFS_LIMIT_SIZE;
+	write->space_limit.nfs_space_limit4_u.filesize = inode->size;
+}
+
+/* Give a delegation with the open, if there is one to be had. */
+static int open_body_delegate(struct txn *txn, struct open_body *b, const struct inode *inode)
+{
+	struct deleg_wish wish = {
+		.client = b->c->client,
+		.ino = inode->ino,
+		.access = b->args->share_access,
+		.reclaim = b->args->claim.claim == CLAIM_PREVIOUS,
+	};
+	open_delegation4 *ret = &b->ok->delegation;
+	why_no_delegation4 why = WND4_RESOURCE;
+
+	if (wish.reclaim)
+		wish.type = b->args->claim.open_claim4_u.delegate_type;
+	ret->delegation_type = deleg_choose(b->c->mds, &wish, &why);
+	if (ret->delegation_type == OPEN_DELEGATE_NONE)
+		return 0;
+	if (ret->delegation_type == OPEN_DELEGATE_NONE_EXT) {
+		ret->open_delegation4_u.od_whynone.ond_why = why;
+		return 0;
+	}
+	assert(b->deleg);
+	b->deleg->write = ret->delegation_type == OPEN_DELEGATE_WRITE;
+	b->deleg->ino = inode->ino;
+	b->deleg->generation = inode->generation;
+	b->deleg->change = inode->change;
+	b->deleg->state.number = DELEG_NUMBER(txn_seq(txn));
+	fh_encode(b->c->mds, &b->c->fh, b->deleg->fh);
+	b->delegated = true;
+	open_body_say_delegated(b, inode);
+	return deleg_write(txn, b->deleg, b->deleg->state.number, NFS4_OK);
 }
 
 /* Write the open and fill the result. */
@@ -247,11 +337,10 @@ static int open_body_put(struct txn *txn, struct open_body *b, const struct inod
 		return err;
 	state_stateid(c->mds, STATE_OPEN, b->number, b->seqid, &b->ok->stateid);
 	b->ok->rflags = OPEN4_RESULT_LOCKTYPE_POSIX | OPEN4_RESULT_PRESERVE_UNLINKED | OPEN4_RESULT_MAY_NOTIFY_LOCK;
-	open_body_delegation(b, &b->ok->delegation);
 	c->fh.ino = inode->ino;
 	c->fh.generation = inode->generation;
 	compound_set_stateid(c, &b->ok->stateid);
-	return 0;
+	return open_body_delegate(txn, b, inode);
 }
 
 int open_body_run(struct txn *txn, void *arg)
@@ -259,13 +348,14 @@ int open_body_run(struct txn *txn, void *arg)
 	struct open_body *b = arg;
 	struct inode inode;
 	bool trusted = false, truncate;
+	uint8_t access;
 	int err;
 
 	memset(b->ok, 0, sizeof(*b->ok));
-	b->made = false;
+	b->made = b->delegated = false;
 	if (b->c->client->ends)
 		return open_body_refuse(b, NFS4ERR_DELAY);
-	if (b->args->claim.claim == CLAIM_NULL)
+	if (open_body_has_name(b->args))
 		err = open_body_by_name(txn, b, &inode, &trusted);
 	else
 		err = open_body_by_handle(txn, b, &inode);
@@ -273,10 +363,14 @@ int open_body_run(struct txn *txn, void *arg)
 		err = open_body_check_type(b, &inode);
 	if (!err)
 		err = open_body_check_rights(b, &inode, trusted);
-	truncate = !trusted && b->creates && b->set.attrs.mask & INODE_SET_SIZE && b->set.attrs.size == 0;
 	if (!err)
-		err = open_body_check_share(b, inode.ino,
-					    truncate ? b->access | OPEN4_SHARE_ACCESS_WRITE : b->access);
+		err = open_body_check_claim(b, &inode);
+	truncate = !trusted && b->creates && b->set.attrs.mask & INODE_SET_SIZE && b->set.attrs.size == 0;
+	access = truncate ? b->access | OPEN4_SHARE_ACCESS_WRITE : b->access;
+	if (!err)
+		err = open_body_check_delegs(b, inode.ino, access);
+	if (!err)
+		err = open_body_check_share(b, inode.ino, access);
 	if (!err && truncate) {
 		err = open_body_truncate(b, &inode);
 		wire_bitmap_set(&b->ok->attrset, FATTR4_SIZE);
@@ -286,6 +380,15 @@ int open_body_run(struct txn *txn, void *arg)
 	return err;
 }
 
+static void open_body_apply_fresh(struct open_body *b)
+{
+	b->fresh->state.number = b->number;
+	b->fresh->state.seqid = b->seqid;
+	b->fresh->share = b->share;
+	open_add(b->c->mds, b->fresh, &b->spare);
+	b->fresh = NULL;
+}
+
 void open_body_apply(struct open_body *b)
 {
 	struct mds *mds = b->c->mds;
@@ -293,11 +396,11 @@ void open_body_apply(struct open_body *b)
 	if (b->old) {
 		b->old->state.seqid = b->seqid;
 		open_set_share(b->old, &b->share);
-		return;
+	} else {
+		open_body_apply_fresh(b);
 	}
-	b->fresh->state.number = b->number;
-	b->fresh->state.seqid = b->seqid;
-	b->fresh->share = b->share;
-	open_add(mds, b->fresh, &b->spare);
-	b->fresh = NULL;
+	if (!b->delegated)
+		return;
+	deleg_add(mds, b->deleg, &b->spare);
+	b->deleg = NULL;
 }

@@ -45,7 +45,7 @@ static const struct op ops[OP_REMOVEXATTR + 1] = {
 	OP(LOCKU, locku, FH | CHG, SMALL),
 	OP(FREE_STATEID, free_stateid, CHG, SMALL),
 	OP(TEST_STATEID, test_stateid, 0, 0),
-	OP(DELEGRETURN, delegreturn, FH, 0),
+	OP(DELEGRETURN, delegreturn, FH | CHG, SMALL),
 	OP(DELEGPURGE, delegpurge, 0, 0),
 	OP(ACCESS, access, FH, 0),
 	OP(GETATTR, getattr, FH, 0),

@@ -53,6 +53,7 @@ OP_HANDLER(locku);
 /* op_stateid.c */
 OP_HANDLER(free_stateid);
 OP_HANDLER(test_stateid);
+/* op_deleg.c */
 OP_HANDLER(delegreturn);
 OP_HANDLER(delegpurge);
 /* op_attr.c */

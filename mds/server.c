@@ -133,6 +133,7 @@ static void mds_init(struct mds *mds, struct reactor *r, struct fs *fs, struct n
 	list_init(&mds->buffers);
 	wait_queue_init(&mds->reap_work);
 	wait_queue_init(&mds->lease_work);
+	wait_queue_init(&mds->deleg_gone);
 	wait_queue_init(&mds->idle);
 	/* Each request in flight has a request and a reply of the largest size at most. */
 	requests = l->buffer_bytes / 2 / (l->request_bytes + l->response_bytes + 2 * (uint64_t)CONN_RECORD_SLACK);
@@ -202,6 +203,7 @@ FIBER_FN void server_stop(struct mds *mds)
 	mds->stopping = true;
 	server_stop_listening(mds->server);
 	list_for_each_entry(conn, &mds->conns, by_mds) conn_cut(conn, NULL);
+	wait_queue_wake_all(&mds->deleg_gone);
 	while (mds->nr_conns > 0 || mds->nr_fibers > 0)
 		wait_queue_wait(&mds->idle);
 	lease_stop(mds);

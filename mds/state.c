@@ -22,6 +22,14 @@
 
 const struct stateid4 state_invalid_stateid = { .seqid = NFS4_UINT32_MAX };
 
+/* @nr more (1, 0, or -1) of its client's are revoked. */
+static void state_count_revoked(const struct state *state, int nr)
+{
+	state->client->nr_revoked += (unsigned int)nr;
+	if (state->kind == STATE_DELEG)
+		state->client->nr_delegs_revoked += (unsigned int)nr;
+}
+
 void state_add(struct mds *mds, struct state *state)
 {
 	struct client *client = state->client;
@@ -29,8 +37,7 @@ void state_add(struct mds *mds, struct state *state)
 	HASH_ADD(hh, mds->states, number, sizeof(state->number), state);
 	list_add_tail(&state->by_client, &client->states);
 	client->nr_states++;
-	if (state->revoked)
-		client->nr_revoked++;
+	state_count_revoked(state, state->revoked);
 }
 
 void state_remove(struct mds *mds, struct state *state)
@@ -40,8 +47,7 @@ void state_remove(struct mds *mds, struct state *state)
 	HASH_DELETE(hh, mds->states, state);
 	list_del(&state->by_client);
 	client->nr_states--;
-	if (state->revoked)
-		client->nr_revoked--;
+	state_count_revoked(state, -(int)state->revoked);
 }
 
 void state_mark_revoked(struct state *state, nfsstat4 status)
@@ -49,7 +55,7 @@ void state_mark_revoked(struct state *state, nfsstat4 status)
 	assert(!state->revoked);
 	state->revoked = true;
 	state->revoked_status = status;
-	state->client->nr_revoked++;
+	state_count_revoked(state, 1);
 }
 
 struct state *state_lookup(const struct mds *mds, uint64_t number, enum state_kind kind)
@@ -152,9 +158,20 @@ static bool state_other_is(const struct stateid4 *stateid, char byte)
 	return true;
 }
 
-/* The open that @stateid goes by; NULL: a special stateid.  *@ret_bypass: share reservations do not count. */
-static nfsstat4 state_io_open(const struct compound *c, const struct stateid4 *stateid, enum state_access access,
-			      struct open **ret_open, bool *ret_bypass)
+/* What READ or WRITE goes by. */
+struct state_io {
+	struct open *open;   /* NULL: a special stateid, or */
+	struct deleg *deleg; /* this */
+	bool bypass;	     /* share reservations do not count */
+};
+
+static bool state_is_of_fh(const struct compound *c, uint64_t ino, uint64_t generation)
+{
+	return c->fh.kind == FH_FILE && ino == c->fh.ino && generation == c->fh.generation;
+}
+
+static nfsstat4 state_io_find(const struct compound *c, const struct stateid4 *stateid, enum state_access access,
+			      struct state_io *ret_io)
 {
 	bool anonymous = stateid->seqid == 0 && state_other_is(stateid, 0);
 	bool bypass = stateid->seqid == UINT32_MAX && state_other_is(stateid, (char)0xff);
@@ -162,47 +179,55 @@ static nfsstat4 state_io_open(const struct compound *c, const struct stateid4 *s
 	struct open *open;
 	nfsstat4 status;
 
-	*ret_open = NULL;
-	*ret_bypass = bypass && access == STATE_READ;
+	*ret_io = (struct state_io){ .bypass = bypass && access == STATE_READ };
 	if (anonymous || bypass)
 		/* What was open before may forbid it, and is not known yet. */
 		return c->mds->in_grace ? NFS4ERR_GRACE : NFS4_OK;
 	status = state_find(c, stateid, STATE_ANY, &state);
 	if (status)
 		return status;
+	if (state->kind == STATE_DELEG) {
+		ret_io->deleg = container_of(state, struct deleg, state);
+		return state_is_of_fh(c, ret_io->deleg->ino, ret_io->deleg->generation) ? NFS4_OK
+											: NFS4ERR_BAD_STATEID;
+	}
 	if (state->kind == STATE_OPEN)
 		open = container_of(state, struct open, state);
 	else if (state->kind == STATE_LOCK)
 		open = container_of(state, struct lock_holder, state)->open;
 	else
 		return NFS4ERR_BAD_STATEID;
-	if (c->fh.kind != FH_FILE || open->ino != c->fh.ino || open->generation != c->fh.generation)
+	if (!state_is_of_fh(c, open->ino, open->generation))
 		return NFS4ERR_BAD_STATEID;
-	*ret_open = open;
+	ret_io->open = open;
 	return NFS4_OK;
 }
 
-FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stateid, enum state_access access,
-				 bool *ret_owner_may)
+/* Stateid and share reservations. */
+FIBER_FN static nfsstat4 state_check_share(struct compound *c, const struct stateid4 *stateid,
+					   enum state_access access, bool *ret_owner_may)
 {
 	for (unsigned int i = 0; i < DROP_REVOKE_MAX; i++) {
 		const struct file *file = c->fh.kind == FH_FILE ? file_find(c->mds, c->fh.ino) : NULL;
-		struct open *open, *other;
-		bool bypass;
+		struct state_io io;
+		struct open *other;
 		nfsstat4 status;
 		int err;
 
-		status = state_io_open(c, stateid, access, &open, &bypass);
+		status = state_io_find(c, stateid, access, &io);
 		if (status)
 			return status;
-		if (open && open->share.access & access) {
+		if (io.deleg && access == STATE_WRITE && !io.deleg->write)
+			return NFS4ERR_OPENMODE;
+		/* Nobody else has it open against a delegation. */
+		if (io.deleg || (io.open && io.open->share.access & access)) {
 			*ret_owner_may = true;
 			return NFS4_OK;
 		}
 		/* Reading with an open for writing is allowed where the file's mode allows it (9.1.2). */
-		if (open && access != STATE_READ)
+		if (io.open && access != STATE_READ)
 			return NFS4ERR_OPENMODE;
-		other = file && !bypass ? open_conflict(file, (uint8_t)access, 0, open) : NULL;
+		other = file && !io.bypass ? open_conflict(file, (uint8_t)access, 0, io.open) : NULL;
 		if (!other) {
 			*ret_owner_may = false;
 			return NFS4_OK;
@@ -214,6 +239,19 @@ FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stat
 			return err == -EBUSY ? NFS4ERR_LOCKED : NFS4ERR_DELAY;
 	}
 	return NFS4ERR_DELAY;
+}
+
+FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stateid, enum state_access access,
+				 bool *ret_owner_may)
+{
+	bool owner_may;
+	nfsstat4 status = state_check_share(c, stateid, access, &owner_may);
+
+	if (!status && c->fh.kind == FH_FILE)
+		status = deleg_check(c, c->fh.ino, access == STATE_WRITE);
+	if (!status)
+		*ret_owner_may = owner_may;
+	return status;
 }
 
 bool state_client_has_any(const struct client *client)

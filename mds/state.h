@@ -3,11 +3,13 @@
 #define LAMINA_MDS_STATE_H
 
 /*
- * Stateids, opens and locks (RFC 8881, 8 and 9): what all kinds share.  mds/open.h and mds/lock.h have the rest.
+ * Stateids, opens and locks (RFC 8881, 8 and 9): what all kinds share.  mds/open.h, mds/lock.h and mds/deleg.h have
+ * the rest.
  *
- * A state number is the sequence number of the transaction that made the state, so it is never used again, also
- * after a crash.  In a stateid "other" is the number, the kind and the volume's tag; seqid counts changes.  Opens and
- * locks are items of ZONE_STATE (mds/state_record.h), written in the transaction of the change, and mirrored here.
+ * A state number is the sequence number of the transaction that made the state (of a delegation: with a bit added),
+ * so it is never used again, also after a crash.  In a stateid "other" is the number, the kind and the volume's tag;
+ * seqid counts changes.  Opens and locks are items of ZONE_STATE (mds/state_record.h), written in the transaction of
+ * the change, and mirrored here.
  */
 
 #include <uthash.h>
@@ -22,13 +24,14 @@ enum state_kind {
 	STATE_LOCK = 2,
 	STATE_LAYOUT = 3, /* not yet */
 	STATE_COPY = 4,	  /* an asynchronous COPY; in memory only */
+	STATE_DELEG = 5,
 };
 
 struct state {
 	uint64_t number;
 	enum state_kind kind;
 	uint32_t seqid;
-	bool revoked; /* TEST_STATEID and use say revoked_status (_EXPIRED, _ADMIN_REVOKED) until FREE_STATEID */
+	bool revoked; /* TEST_STATEID and use say revoked_status (_EXPIRED, _DELEG_REVOKED) until FREE_STATEID */
 	nfsstat4 revoked_status;
 	struct client *client;
 	struct list by_client;
@@ -71,11 +74,12 @@ enum state_access {
 	STATE_WRITE = 2,
 };
 /*
- * Whether c->fh may be read or written with @stateid (open, lock, anonymous, or READ bypass; "current" was replaced:
- * compound_stateid()): the stateid fits the file and its access, and no other open denies it.  *@ret_owner_may: an
- * open with that access was found, so permission bits need not be checked again (the file may be mode 000 by now).
- * NFS4ERR_OPENMODE, _LOCKED, _GRACE, _BAD_STATEID, _OLD_STATEID, _EXPIRED; _DELAY: silent clients' state is in the
- * way, more than can be removed at once.
+ * Whether c->fh may be read or written with @stateid (open, lock, delegation, anonymous, or READ bypass; "current"
+ * was replaced: compound_stateid()): the stateid fits the file and its access, and no other open denies it, nor
+ * another client's delegation.  *@ret_owner_may: an open with that access was found, so permission bits need not be
+ * checked again (the file may be mode 000 by now). NFS4ERR_OPENMODE, _LOCKED, _GRACE, _BAD_STATEID, _OLD_STATEID,
+ * _EXPIRED; _DELAY: a delegation is being recalled, or silent clients' state is in the way, more than can be removed
+ * at once.
  */
 FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stateid, enum state_access access,
 				 bool *ret_owner_may) MUST_CHECK;
@@ -90,7 +94,7 @@ nfsstat4 state_check_grace(const struct compound *c, bool reclaim) MUST_CHECK;
 /* DESTROY_CLIENTID: anything that a lease holds? */
 bool state_client_has_any(const struct client *client);
 /*
- * In client_destroy(): the client gets no new state from here on; delete its opens and locks, in bounded
+ * In client_destroy(): the client gets no new state from here on; delete its opens, locks and delegations, in bounded
  * transactions, from items and memory.  After an error it has what is left.  Files that are orphans without users go
  * to the reaper (mds/reaper.h).
  * *@ret_seq is raised to the last transaction.

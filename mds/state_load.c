@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Brings opens and locks back into memory when the server starts, and frees all states when it ends.  Items that
- * contradict each other are damage (-EUCLEAN): nothing is guessed (I12).
+ * Brings opens, locks and delegations back into memory when the server starts, and frees all states when it ends.
+ * Items that contradict each other are damage (-EUCLEAN): nothing is guessed (I12).
  */
 
 #include <stdlib.h>
@@ -150,8 +150,52 @@ static int state_load_lock(struct mds *mds, struct client *client, const struct 
 	return 0;
 }
 
+static int state_load_deleg(struct mds *mds, struct client *client, const struct state_load_item *it)
+{
+	struct record_deleg rec;
+	struct file *spare, *file;
+	struct deleg *deleg;
+
+	if (it->len != sizeof(rec))
+		return -EUCLEAN;
+	memcpy(&rec, it->val, sizeof(rec));
+	if (rec.write > 1)
+		return -EUCLEAN;
+	deleg = deleg_alloc(client);
+	spare = file_alloc();
+	if (!deleg || !spare) {
+		free(deleg);
+		free(spare);
+		return -ENOMEM;
+	}
+	deleg->state.number = key_off(it->key);
+	deleg->ino = le64_get(rec.ino);
+	deleg->generation = le64_get(rec.generation);
+	deleg->change = le64_get(rec.change);
+	deleg->write = rec.write;
+	memcpy(deleg->fh, rec.fh, sizeof(deleg->fh));
+	file = file_find(mds, deleg->ino);
+	if (le32_get(rec.revoked)) {
+		deleg->state.revoked = true;
+		deleg->state.revoked_status = le32_get(rec.revoked);
+		state_add(mds, &deleg->state);
+	} else if (file && (file->generation != deleg->generation || deleg_of(file, client) ||
+			    deleg_conflict(file, client, deleg->write))) {
+		free(deleg);
+		free(spare);
+		return -EUCLEAN;
+	} else {
+		deleg_add(mds, deleg, &spare);
+	}
+	free(spare);
+	return 0;
+}
+
 static int state_load_item(struct mds *mds, struct client *client, const struct state_load_item *it)
 {
+	/* It lies between, and is the session's. */
+	if (key_type(it->key) == RECORD_CALLBACK)
+		return 0;
 	/* Behind 2^55 are states that have no items, and would meet those of this run. */
 	if (key_type(it->key) != RECORD_LOCK &&
 	    (key_off(it->key) >> 55 || state_lookup(mds, key_off(it->key), STATE_ANY)))
@@ -161,8 +205,12 @@ static int state_load_item(struct mds *mds, struct client *client, const struct 
 		return state_load_open(mds, client, it);
 	case RECORD_LOCKS:
 		return state_load_holder(mds, client, it);
-	default:
+	case RECORD_LOCK:
 		return state_load_lock(mds, client, it);
+	case RECORD_DELEG:
+		return state_load_deleg(mds, client, it);
+	default:
+		return -EUCLEAN;
 	}
 }
 
@@ -172,7 +220,7 @@ FIBER_FN static int state_load_client(struct state_load_work *w)
 	int err;
 
 	w->from = record_key(w->client->id, RECORD_OPEN, 0);
-	w->last = record_key(w->client->id, RECORD_LOCK, KEY_LOW_MAX);
+	w->last = record_key(w->client->id, RECORD_DELEG, KEY_LOW_MAX);
 	do {
 		err = txn_read(w->mds->fs, state_load_body, w);
 		if (!err && w->too_long)
@@ -203,7 +251,7 @@ FIBER_FN int state_load(struct mds *mds)
 	}
 	free(w);
 	if (err == -EUCLEAN)
-		log_err("opens and locks of a client contradict each other");
+		log_err("opens, locks or delegations of a client contradict each other");
 	return err;
 }
 

@@ -23,6 +23,7 @@ enum record_type {
 	RECORD_LOCK = 7,  /* off = number of the range; struct record_lock */
 	RECORD_LAYOUT = 8,   /* reserved */
 	RECORD_CALLBACK = 9, /* off = session number: 48 | slot: 8; struct record_callback */
+	RECORD_DELEG = 10,   /* off = state number; struct record_deleg */
 };
 
 struct record_open {
@@ -50,6 +51,16 @@ struct record_lock {
 	struct le64 last; /* the last byte, not the one behind */
 	uint8_t write;
 	uint8_t zero[7];
+};
+
+struct record_deleg {
+	struct le64 ino;
+	struct le64 generation;
+	struct le64 change;  /* of the file when it was given */
+	struct le32 revoked; /* as in struct record_open */
+	uint8_t write;
+	uint8_t zero[3];
+	uint8_t fh[32]; /* the file handle that the client has */
 };
 
 static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)

@@ -50,6 +50,7 @@ server_prepare_lamina() {
 		control = "$server_dir/control";
 		lease_seconds = ${server_lease:-30};
 		grace_seconds = ${server_grace:-30};
+		delegations = "${server_delegations:-none}";
 		exports = ( { path = "/"; clients = ( { hosts = [ "*" ]; squash = "none"; } ); } );
 	END
 	"$lamina" serve --check-config -c "$server_dir/lamina.conf" >/dev/null || return 1
