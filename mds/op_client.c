@@ -58,8 +58,8 @@ static nfsstat4 exchange_check(const struct EXCHANGE_ID4args *args)
 	case SP4_NONE:
 		return NFS4_OK;
 	case SP4_MACH_CRED:
-		/* Needs RPCSEC_GSS (2.10.8.3), which is not here. */
-		return NFS4ERR_NOTSUPP;
+		/* Needs RPCSEC_GSS, and without that in the request it is an invalid argument (2.10.8.3). */
+		return NFS4ERR_INVAL;
 	case SP4_SSV:
 		return NFS4ERR_ENCR_ALG_UNSUPP;
 	}

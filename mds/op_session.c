@@ -135,28 +135,26 @@ static nfsstat4 create_prepare(struct create *a, const struct CREATE_SESSION4arg
 
 	if (status != NFS4_OK)
 		return status;
+	/* Also a session without a back channel may get one later, by BIND_CONN_TO_SESSION. */
 	status = back_negotiate(&args->csa_back_chan_attrs, &back);
-	/* It may be bound later (BIND_CONN_TO_SESSION), so it must be of use even now, unless none is described. */
 	if (status != NFS4_OK &&
 	    (args->csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN || args->csa_back_chan_attrs.ca_maxrequests > 0))
 		return status;
-	if (args->csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) {
-		if (callback_security(args->csa_sec_parms.csa_sec_parms_val, args->csa_sec_parms.csa_sec_parms_len,
-				      &sys, &uid, &gid))
-			flags |= CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
-	}
+	if (!callback_security(args->csa_sec_parms.csa_sec_parms_val, args->csa_sec_parms.csa_sec_parms_len, &sys,
+			       &uid, &gid))
+		back = (struct channel_attrs4){ 0 };
+	if (back.ca_maxrequests > 0)
+		flags |= args->csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
 	a->session = session_new(mds, a->client, a->client->create_seq + 1, flags, &fore, &back);
 	if (!a->session)
 		return NFS4ERR_DELAY;
 	a->session->cb_program = args->csa_cb_program;
-	if (flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) {
-		a->session->cb_has_sys = sys;
-		a->session->cb_uid = uid;
-		a->session->cb_gid = gid;
-		if (backchannel_init(mds, a->session)) {
-			session_free(a->session);
-			return NFS4ERR_DELAY;
-		}
+	a->session->cb_has_sys = sys;
+	a->session->cb_uid = uid;
+	a->session->cb_gid = gid;
+	if ((flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) && backchannel_init(mds, a->session)) {
+		session_free(a->session);
+		return NFS4ERR_DELAY;
 	}
 	return NFS4_OK;
 }
@@ -303,6 +301,38 @@ FIBER_FN nfsstat4 op_destroy_session(struct compound *c, const struct nfs_argop4
 	return nfs_status(err);
 }
 
+struct add_back {
+	const struct session *session;
+	struct session after;
+};
+
+static int add_back_body(struct txn *txn, void *arg)
+{
+	struct add_back *a = arg;
+
+	return a->session->gone ? -EBUSY : session_put(txn, &a->after);
+}
+
+/* A session that was made without a back channel has one from now on, also after a restart. */
+static FIBER_FN nfsstat4 session_add_back(struct compound *c, struct session *s)
+{
+	static const struct txn_options opt = { .name = "add back channel", .log_max = 512 };
+	struct add_back a = { .session = s, .after = *s };
+	uint64_t seq = 0;
+	int err;
+
+	a.after.flags |= CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
+	session_hold(s);
+	err = txn_run(c->mds->fs, &opt, add_back_body, &a, &seq);
+	if (!err && !s->backchannel)
+		err = backchannel_init(c->mds, s);
+	if (!err)
+		s->flags = a.after.flags;
+	session_drop(c->mds, s);
+	compound_did(c, seq);
+	return nfs_status(err);
+}
+
 FIBER_FN nfsstat4 op_bind_conn_to_session(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
 	const struct BIND_CONN_TO_SESSION4args *args = &arg->nfs_argop4_u.opbind_conn_to_session;
@@ -310,15 +340,24 @@ FIBER_FN nfsstat4 op_bind_conn_to_session(struct compound *c, const struct nfs_a
 		&res->nfs_resop4_u.opbind_conn_to_session.BIND_CONN_TO_SESSION4res_u.bctsr_resok4;
 	struct session *s = session_find(c->mds, args->bctsa_sessid);
 	bool fore, back, has_back;
+	nfsstat4 status;
 
 	if (!s)
 		return NFS4ERR_BADSESSION;
-	has_back = (s->flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) != 0;
+	if (args->bctsa_dir != CDFC4_FORE && args->bctsa_dir != CDFC4_BACK && args->bctsa_dir != CDFC4_FORE_OR_BOTH &&
+	    args->bctsa_dir != CDFC4_BACK_OR_BOTH)
+		return NFS4ERR_BADXDR;
+	has_back = s->back.ca_maxrequests > 0;
 	fore = args->bctsa_dir != CDFC4_BACK;
 	back = args->bctsa_dir != CDFC4_FORE;
-	if (args->bctsa_dir == CDFC4_BACK && !has_back)
+	if ((args->bctsa_dir == CDFC4_BACK || args->bctsa_dir == CDFC4_BACK_OR_BOTH) && !has_back)
 		return NFS4ERR_INVAL;
 	back = back && has_back;
+	if (back && !s->backchannel) {
+		status = session_add_back(c, s);
+		if (status != NFS4_OK)
+			return status;
+	}
 	if (conn_bind(c->conn, s, fore, back))
 		return NFS4ERR_DELAY;
 	client_renew(c->mds, s->client);
@@ -336,7 +375,8 @@ static int control_body(struct txn *txn, void *arg)
 {
 	struct control *a = arg;
 
-	return session_put(txn, &a->after);
+	/* Its client may have been destroyed meanwhile: nothing of it must come back. */
+	return a->c->session->gone ? -EBUSY : session_put(txn, &a->after);
 }
 
 FIBER_FN nfsstat4 op_backchannel_ctl(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)

@@ -204,8 +204,19 @@ static nfsstat4 slot_take(struct compound *c, struct slot *slot, uint32_t seqid)
 	return NFS4_OK;
 }
 
-static nfsstat4 sequence_check(const struct compound *c, const struct session *session,
-			       const struct SEQUENCE4args *args)
+/* How long the reply may be. */
+static uint32_t sequence_limit(const struct session *session, const struct SEQUENCE4args *args)
+{
+	uint32_t limit = session->fore.ca_maxresponsesize;
+
+	return args->sa_cachethis ? (uint32_t)min_u64(limit, session->fore.ca_maxresponsesize_cached) : limit;
+}
+
+/* SEQUENCE's own result, and a failure behind it. */
+#define SEQUENCE_RESULT_MAX 64u
+
+/* What makes SEQUENCE fail, so that the slot stays as it was (18.46.3). */
+static nfsstat4 sequence_check(struct compound *c, const struct session *session, const struct SEQUENCE4args *args)
 {
 	if (args->sa_slotid >= session->nr_slots)
 		return NFS4ERR_BADSLOT;
@@ -213,6 +224,8 @@ static nfsstat4 sequence_check(const struct compound *c, const struct session *s
 		return NFS4ERR_TOO_MANY_OPS;
 	if (c->request_len > session->fore.ca_maxrequestsize)
 		return NFS4ERR_REQ_TOO_BIG;
+	if (sequence_limit(session, args) < wire_enc_pos(&c->enc) + SEQUENCE_RESULT_MAX)
+		return args->sa_cachethis ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
 	return NFS4_OK;
 }
 
@@ -234,7 +247,6 @@ FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4arg
 {
 	struct session *session = session_find(c->mds, args->sa_sessionid);
 	struct SEQUENCE4resok *ok = &res->SEQUENCE4res_u.sr_resok4;
-	uint32_t limit;
 	nfsstat4 status;
 
 	if (!session)
@@ -260,10 +272,7 @@ FIBER_FN nfsstat4 session_sequence(struct compound *c, const struct SEQUENCE4arg
 	c->session = session;
 	c->client = session->client;
 	c->cachethis = args->sa_cachethis;
-	limit = session->fore.ca_maxresponsesize;
-	if (c->cachethis)
-		limit = (uint32_t)min_u64(limit, session->fore.ca_maxresponsesize_cached);
-	wire_compound_limit(&c->out, limit);
+	wire_compound_limit(&c->out, sequence_limit(session, args));
 
 	memcpy(ok->sr_sessionid, session->id, NFS4_SESSIONID_SIZE);
 	ok->sr_sequenceid = args->sa_sequenceid;
