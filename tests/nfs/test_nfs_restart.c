@@ -577,6 +577,70 @@ static FIBER_FN void test_write_verifier_changes(struct nfs_test *t)
 	NFS_CHECK(t, memcmp(before.writeverf, after.writeverf, sizeof(before.writeverf)) != 0);
 }
 
+/*
+ * A client is destroyed, since it was started anew, while requests of its old life run on; then comes a crash.  They
+ * leave nothing behind that has no owner: the server starts.
+ */
+static FIBER_FN void destroyed_under_way(struct nfs_test *t, unsigned int round)
+{
+	struct nfs_test_client *tc = nfs_test_client(t, NULL), *anew;
+	struct nfs_state s = nfs_state_first(t);
+	struct nfs_identity identity = tc->client.identity;
+	struct nfs_compound c[4];
+	struct nfs_state_open open;
+	static char data[256 << 10];
+
+	s.session = tc->session;
+	open = nfs_state_make(&s, "f", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
+		nfs_compound_init(&c[i]);
+		nfs_session_begin(tc->session, &c[i]);
+		c[i].resends = false;
+		nfs_op_putfh(&c[i], &open.fh);
+		nfs_op_write(&c[i], &open.stateid, i * sizeof(data), FILE_SYNC4, data, sizeof(data));
+		nfs_op_reclaim_complete(&c[i], false);
+	}
+	identity.verifier[0] ^= 1;
+	anew = nfs_test_client_bare(t, &identity);
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++)
+		NFS_IS(t, nfs_session_start(tc->session, &c[i]), 0);
+	fiber_sleep_ns(round * 100000ull);
+	nfs_raw_session(t, anew->conn, &identity);
+	fiber_sleep_ns(round * 300000ull);
+	nfs_test_restart(t);
+	nfs_conn_drop(tc->conn);
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
+		(void)!nfs_session_wait(tc->session, &c[i]);
+		nfs_compound_release(&c[i]);
+	}
+	nfs_conn_drop(t->conn);
+}
+
+static FIBER_FN void test_client_destroyed_under_way(struct nfs_test *t)
+{
+	for (unsigned int i = 0; i < 10; i++)
+		destroyed_under_way(t, i);
+}
+
+/* Behind a session without a back channel, which gets one and loses it with the server. */
+static FIBER_FN void test_back_channel_added(struct nfs_test *t)
+{
+	struct nfs_test_client *tc = nfs_test_client_bare(t, NULL);
+	struct nfs_raw_id id = nfs_raw_exchange(t, tc->conn, &tc->client.identity, NFS4_OK);
+	CREATE_SESSION4args args = nfs_raw_create_args(&id);
+	CREATE_SESSION4resok s;
+
+	args.csa_flags = 0;
+	s = nfs_raw_create(t, tc->conn, NULL, &args, NFS4_OK);
+	nfs_raw_bind(t, tc->conn, s.csr_sessionid, CDFC4_BACK_OR_BOTH, NFS4_OK);
+	nfs_raw_crash(t, tc->conn);
+	nfs_raw_sequence(t, tc->conn, s.csr_sessionid, 0, 1, NFS4_OK);
+	NFS_CHECK(t, (nfs_raw_sequence_got(t).sr_status_flags & SEQ4_STATUS_CB_PATH_DOWN) != 0);
+	nfs_raw_bind(t, tc->conn, s.csr_sessionid, CDFC4_BACK_OR_BOTH, NFS4_OK);
+	nfs_raw_sequence(t, tc->conn, s.csr_sessionid, 0, 2, NFS4_OK);
+	NFS_CHECK_EQ(t, nfs_raw_sequence_got(t).sr_status_flags, 0);
+}
+
 static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_session_goes_on, "RFC 8881, 2.10.6.5"),
 	NFS_TEST(test_handles_stay, "RFC 8881, 4.2.2"),
@@ -609,6 +673,8 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_path_down_until_bound, "RFC 8881, 18.46.3"),
 	NFS_TEST(test_orphan_lives_while_open, "RFC 8881, 18.25.4"),
 	NFS_TEST(test_write_verifier_changes, "RFC 8881, 18.32.3"),
+	NFS_TEST(test_client_destroyed_under_way, "RFC 8881, 18.35.4, case 5"),
+	NFS_TEST(test_back_channel_added, "RFC 8881, 18.34.3"),
 };
 
 NFS_TEST_MAIN(cases)
