@@ -42,7 +42,7 @@ nfsstat4 attr_get(const struct compound *c, const struct attr_of *of, const stru
 nfsstat4 attr_encode(const struct compound *c, const struct attr_of *of, const struct bitmap4 *asked, void *buf,
 		     uint32_t size, struct fattr4 *ret_fattr) MUST_CHECK;
 /* In READDIR, for an entry whose attributes cannot be had (RFC 8881, 5.8.1.12): rdattr_error alone. */
-nfsstat4 attr_encode_error(nfsstat4 status, void *buf, uint32_t size, struct fattr4 *ret_fattr) MUST_CHECK;
+nfsstat4 attr_encode_error(nfsstat4 error, void *buf, uint32_t size, struct fattr4 *ret_fattr) MUST_CHECK;
 
 /* What SETATTR, CREATE or OPEN is to set. */
 struct attr_set {

@@ -8,12 +8,11 @@
  * until somebody else needs it, or until config's courtesy time has passed.
  */
 
-#include <uthash.h>
-
 #include "dev/list.h"
 #include "dev/sock.h"
 #include "mds/cred.h"
 #include "mds/mds.h"
+#include "mds/table.h"
 #include "proto/nfs4.h"
 
 struct txn;

@@ -354,6 +354,7 @@ static int scan_source(struct config_text *t, struct source *s, struct why_list 
 {
 	int err = 0;
 
+	assert(s->text);
 	if (memchr(s->text, '\0', s->len)) {
 		why_list_add(why, t->files[s->file], 0,
 			     "it has zero bytes in it, so it is no text; give another file");

@@ -4,10 +4,9 @@
 
 /* Files that somebody has open or delegated: in memory only, while there is one such. */
 
-#include <uthash.h>
-
 #include "dev/list.h"
 #include "mds/mds.h"
+#include "mds/table.h"
 
 struct file {
 	uint64_t ino;

@@ -130,7 +130,7 @@ static nfsstat4 create_prepare(struct create *a, const struct CREATE_SESSION4arg
 	struct channel_attrs4 fore, back = { 0 };
 	uint32_t flags = args->csa_flags & CREATE_SESSION4_FLAG_PERSIST;
 	nfsstat4 status = fore_negotiate(mds, &args->csa_fore_chan_attrs, &fore);
-	bool sys;
+	bool sys = false;
 	uint32_t uid = 0, gid = 0;
 
 	if (status != NFS4_OK)

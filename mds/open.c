@@ -157,6 +157,7 @@ struct open *open_conflict(const struct file *file, uint8_t access, uint8_t deny
 	list_for_each (pos, &file->opens) {
 		struct open *open = list_entry(pos, struct open, by_file);
 
+		assert(pos->next);
 		if (open != but && open_in_the_way(&open->share, access, deny))
 			return open;
 	}

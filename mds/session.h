@@ -11,12 +11,11 @@
  * any number at or above what it remembers.
  */
 
-#include <uthash.h>
-
 #include "dev/list.h"
 #include "extent/item.h"
 #include "mds/fh.h"
 #include "mds/mds.h"
+#include "mds/table.h"
 #include "proto/nfs4.h"
 
 struct backchannel;

@@ -186,6 +186,7 @@ static nfsstat4 state_io_find(const struct compound *c, const struct stateid4 *s
 	status = state_find(c, stateid, STATE_ANY, &state);
 	if (status)
 		return status;
+	assert(state);
 	if (state->kind == STATE_DELEG) {
 		ret_io->deleg = container_of(state, struct deleg, state);
 		return state_is_of_fh(c, ret_io->deleg->ino, ret_io->deleg->generation) ? NFS4_OK

@@ -12,11 +12,10 @@
  * the change, and mirrored here.
  */
 
-#include <uthash.h>
-
 #include "dev/list.h"
 #include "mds/client.h"
 #include "mds/compound.h"
+#include "mds/table.h"
 
 enum state_kind {
 	STATE_ANY = 0,

@@ -162,6 +162,7 @@ static bool_t encode_bytes(XDR *xdrs, char *bytes, u_int len)
 {
 	if (len == 0 || xdrs->x_op != XDR_ENCODE || (char *)xdrs->x_private != bytes)
 		return xdr_opaque(xdrs, bytes, len);
+	assert(bytes);
 	if (padded(len) > xdrs->x_handy || !xdr_setpos(xdrs, (u_int)(xdr_getpos(xdrs) + padded(len))))
 		return FALSE;
 	memset(bytes + len, 0, padded(len) - len);

@@ -119,7 +119,7 @@ json_object *dump_item(struct key key, const void *val, size_t len)
 			(void)fseeko(out, whole, SEEK_SET);
 		fputc('\0', out);
 	}
-	if (!fclose(out)) {
+	if (!fclose(out) && text) {
 		text_clean(text, strlen(text));
 		dump_add_text(o, "text", text);
 		value = strstr(text, ": "); /* an address has no blank behind its colon */

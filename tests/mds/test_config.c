@@ -516,7 +516,7 @@ static const char *document(const char *name)
 	static char path[1024];
 	const char *below = "tests/mds/test_config.c";
 
-	assert_string_equal(__FILE__ + strlen(__FILE__) - strlen(below), below);
+	assert_string_equal(&__FILE__[strlen(__FILE__) - strlen(below)], below);
 	snprintf(path, sizeof(path), "%.*s%s", (int)(strlen(__FILE__) - strlen(below)), __FILE__, name);
 	return path;
 }
