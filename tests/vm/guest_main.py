@@ -131,12 +131,16 @@ def run_one(setup, name):
     return f"not finished after {limit * setup.args.patience:.0f} s"
 
 
+def kill_count():
+    return int(get("/out/kills") if os.path.exists("/out/kills") else 0)
+
+
 def run(setup, names):
     failed = 0
     kills = setup.args.kill and any(TESTS[n][3] for n in names)
     for name in sorted(names, key=lambda n: TESTS[n][3]):
         if kills and TESTS[name][3] and not os.path.exists("/out/kill"):
-            before = recoveries()
+            before, killed_before = recoveries(), kill_count()
             put("/out/kill", b"")
         started = time.monotonic()
         messages = len(kernel_messages())
@@ -153,7 +157,7 @@ def run(setup, names):
     if kills:
         os.unlink("/out/kill")
         time.sleep(1)
-        count = int(get("/out/kills") if os.path.exists("/out/kills") else 0)
+        count = kill_count() - killed_before
         after = recoveries()
         news = [f"{k} {after[k] - before[k]} times" for k in after if after[k] != before[k]]
         verdict = "FAILED" if news or count == 0 else "ok"
