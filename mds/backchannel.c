@@ -533,7 +533,7 @@ static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *sl
 		}
 		if (err != -EPIPE)
 			return err;
-		if (!bc->session || !sent || is_past(bc, give_up_ns))
+		if (!bc->session || !sent || bc->mds->stopping || is_past(bc, give_up_ns))
 			return -ENOTCONN;
 		fiber_sleep_ns(AGAIN_NS);
 	}
