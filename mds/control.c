@@ -73,11 +73,12 @@ static FIBER_FN const char *evict(struct mds *mds, const char *id_text, bool for
 	client = !id_text || errno || end == id_text || *end ? NULL : client_find(mds, id);
 	if (!client)
 		return "there is no client with this id";
-	if (!force && (client->nr_opens || client->nr_locks))
-		return "the client has files open or locked and would lose them; ask with --force if it shall";
+	if (!force && (client->nr_opens || client->nr_locks || client->nr_delegs))
+		return "the client has files open, locked or delegated and would lose them; ask with --force if it "
+		       "shall";
 	log_warn("client %016" PRIx64 " at %s is evicted, as asked on the control socket: %" PRIu64 " opens, %" PRIu64
-		 " locks",
-		 id, client->peer, client->nr_opens, client->nr_locks);
+		 " locks, %" PRIu64 " delegations",
+		 id, client->peer, client->nr_opens, client->nr_locks, client->nr_delegs);
 	err = client_destroy(mds, client, &seq);
 	if (!err && seq > 0)
 		err = txn_wait_durable(mds->fs, seq);

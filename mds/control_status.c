@@ -152,6 +152,7 @@ static void add_state(const struct status *st, struct json_object *top)
 	add_bounded(top, "sessions", mds->nr_sessions, limits->clients * limits->sessions_per_client);
 	add_bounded(top, "opens", mds->nr_opens, limits->opens);
 	add_bounded(top, "locks", mds->nr_locks, limits->locks);
+	control_add_u64(top, "delegations", mds->nr_delegs);
 	add_bounded(top, "reply_cache_bytes", mds->reply_cache_bytes, limits->reply_cache_bytes);
 	o = control_add_object(top, "grace");
 	control_add_bool(o, "active", mds->in_grace);

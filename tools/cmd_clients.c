@@ -18,7 +18,7 @@ static void clients_help(FILE *out)
 	      "  -s, --socket SOCKET  its control socket (default: /run/lamina/control)\n"
 	      "      --json           what it says, as JSON\n"
 	      "      --evict ID       forget the client with this id\n"
-	      "      --force          also if it has files open or locked, which it then loses\n"
+	      "      --force          also if it has files open, locked or delegated, which it then loses\n"
 	      "  -h, --help           this text\n"
 	      "\n"
 	      "Exit codes: 0 it answered, 1 it did not, 2 called wrongly.\n",

@@ -177,11 +177,13 @@ static FIBER_FN void status_body(struct store *s, void *arg)
 
 	world_start(w);
 	w->mds.nr_opens = 42;
+	w->mds.nr_delegs = 43;
 	w->mds.counts.ops[OP_GETATTR] = 7;
 	fiber_sem_take(&w->mds.requests, 3);
 	o = ask(w, "status\n");
 	CHECK_EQ(number(member(o, "opens"), "now"), 42);
 	CHECK_EQ(number(member(o, "opens"), "limit"), w->config->limits.opens);
+	CHECK_EQ(number(o, "delegations"), 43);
 	CHECK_EQ(number(member(o, "clients"), "now"), NR_CLIENTS);
 	CHECK_EQ(number(member(o, "requests"), "now"), 3);
 	ops = member(o, "operations");
