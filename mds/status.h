@@ -8,7 +8,5 @@
 
 /* @err 0 or a negative errno.  An error that it does not know is logged and becomes NFS4ERR_SERVERFAULT. */
 nfsstat4 nfs_status(int err) MUST_CHECK;
-/* Name without its NFS4ERR_ ("OK" for 0); NULL: no such status. */
-const char *nfs_status_name(nfsstat4 status) MUST_CHECK;
 
 #endif

@@ -24,20 +24,24 @@
 #include "extent/check_run.h"
 #include "tools/cmd.h"
 #include "tools/demo.h"
+#include "tools/demo_nfs.h"
 #include "tools/volume.h"
 
 #define DEMO_KILLS_MAX 1000
 #define LET_GO_MS      5000
 
-static const char usage_text[] = "usage: lamina demo [OPTION...]\n"
-				 "\n"
-				 "  --file FILE   the volume's image, made for this (default lamina-demo.img)\n"
-				 "  --size SIZE   its size (default 64G, sparse)\n"
-				 "  --kills N     kill and recover so often (default 3)\n"
-				 "  --seconds S   let it run so long before each kill, about (default 2)\n"
-				 "  --seed N      of the random workload (default: chosen)\n"
-				 "  --keep        leave the image behind\n"
-				 "  --help\n";
+static const char usage_text[] =
+	"usage: lamina demo [OPTION...] [nfs]\n"
+	"\n"
+	"Kill the store at work, or with nfs the server under its clients, and find everything again.\n"
+	"\n"
+	"  --file FILE   the volume's image, made for this (default lamina-demo.img)\n"
+	"  --size SIZE   its size (default 64G, sparse)\n"
+	"  --kills N     kill and recover so often (default 3)\n"
+	"  --seconds S   let it run so long before each kill, about (default 2)\n"
+	"  --seed N      of the random workload (default: chosen)\n"
+	"  --keep        leave the image behind\n"
+	"  --help\n";
 
 struct demo {
 	const char *file;
@@ -344,6 +348,14 @@ int cmd_demo(int argc, char **argv)
 			fprintf(stderr, "lamina demo: --%s does not take '%s'\n", options[which].name, optarg);
 			return CMD_USAGE;
 		}
+	}
+	if (optind + 1 == argc && strcmp(argv[optind], "nfs") == 0) {
+		struct demo_nfs_options nfs = {
+			.file = d.file, .size = d.size, .kills = d.kills, .seconds = d.seconds, .keep = d.keep
+		};
+
+		log_set_level(LOG_LEVEL_WARN);
+		return demo_nfs_run(&nfs) ? CMD_FAILED : CMD_OK;
 	}
 	if (optind != argc) {
 		fprintf(stderr, "lamina demo: takes no argument like '%s'\n", argv[optind]);

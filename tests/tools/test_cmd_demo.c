@@ -26,6 +26,18 @@ static void test_two_kills(void **state)
 	assert_int_not_equal(access(image, F_OK), 0);
 }
 
+static void test_server_is_killed_and_nobody_notices(void **state)
+{
+	int code = program_run("demo --file %s --size 1G --kills 2 --seconds 0.4 nfs", image);
+
+	if (code)
+		fputs(program_output, stderr);
+	assert_int_equal(code, 0);
+	assert_non_null(strstr(program_output, "2 kills"));
+	assert_non_null(strstr(program_output, "none failed"));
+	assert_int_not_equal(access(image, F_OK), 0);
+}
+
 static void test_does_not_touch_what_is_there(void **state)
 {
 	FILE *file = fopen(image, "w");
@@ -34,6 +46,8 @@ static void test_does_not_touch_what_is_there(void **state)
 	fputs("precious", file);
 	fclose(file);
 	assert_int_equal(program_run("demo --file %s", image), 1);
+	assert_non_null(strstr(program_output, "is there already"));
+	assert_int_equal(program_run("demo --file %s nfs", image), 1);
 	assert_non_null(strstr(program_output, "is there already"));
 	file = fopen(image, "r");
 	assert_non_null(file);
@@ -62,6 +76,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_kills),
+		cmocka_unit_test(test_server_is_killed_and_nobody_notices),
 		cmocka_unit_test(test_does_not_touch_what_is_there),
 		cmocka_unit_test(test_wrong_calls),
 	};
