@@ -297,36 +297,80 @@ static void limit_partial(struct mds *mds)
 		conn_cut(oldest, "its request arrives too slowly, and memory is short");
 }
 
+/* A record that grows may make memory short. */
+static void watch_room(struct conn *conn, uint32_t before)
+{
+	if (conn->record.room > before && conn->record.room >= PARTIAL_LARGE)
+		limit_partial(conn->mds);
+}
+
+/* The rest of a large record, without a copy.  Errors of wire_record_filled(); -EPIPE: the connection has ended. */
+static FIBER_FN int read_direct(struct conn *conn)
+{
+	uint32_t room = conn->record.room;
+	ssize_t got;
+	size_t len;
+	void *at;
+	int err = wire_record_space(&conn->record, &at, &len);
+
+	if (err)
+		return err;
+	watch_room(conn, room);
+	got = conn->closed ? -EPIPE : sock_recv(conn->sock, at, len);
+	if (got <= 0)
+		return -EPIPE;
+	err = wire_record_filled(&conn->record, (size_t)got);
+	if (err > 0)
+		take_record(conn);
+	return err < 0 ? err : 0;
+}
+
+/* All that has come, maybe many records. */
+static FIBER_FN int read_input(struct conn *conn)
+{
+	ssize_t got = sock_recv(conn->sock, conn->input, sizeof(conn->input));
+	size_t pos = 0, used;
+
+	if (got <= 0)
+		return -EPIPE;
+	while (pos < (size_t)got && !conn->closed) {
+		uint32_t room = conn->record.room;
+		int err = wire_record_feed(&conn->record, conn->input + pos, (size_t)got - pos, &used);
+
+		if (err < 0)
+			return err;
+		pos += used;
+		watch_room(conn, room);
+		if (err > 0)
+			take_record(conn);
+	}
+	return 0;
+}
+
+static const char *why_cut(int err)
+{
+	switch (err) {
+	case -EPIPE:
+		return NULL;
+	case -EMSGSIZE:
+		return "a request longer than the limit";
+	case -EPROTO:
+		return "a request in too many fragments";
+	default:
+		return "no memory for its request";
+	}
+}
+
 static FIBER_FN void read_main(void *arg)
 {
 	struct conn *conn = arg;
-	uint32_t room = 0;
-	void *at;
-	size_t len;
 
 	while (!conn->closed) {
-		ssize_t got;
-		int err = wire_record_space(&conn->record, &at, &len);
+		int err = conn->record.left >= CONN_INPUT ? read_direct(conn) : read_input(conn);
 
-		if (!err) {
-			if (conn->record.room > room && conn->record.room >= PARTIAL_LARGE)
-				limit_partial(conn->mds);
-			room = conn->record.room;
-			if (conn->closed)
-				break;
-			got = sock_recv(conn->sock, at, len);
-			if (got <= 0)
-				break;
-			err = wire_record_filled(&conn->record, (size_t)got);
-		}
-		if (err < 0)
-			conn_cut(conn, err == -EMSGSIZE ? "a request longer than the limit"
-				       : err == -EPROTO ? "a request in too many fragments"
-							: "no memory for its request");
-		else if (err > 0)
-			take_record(conn);
+		if (err)
+			conn_cut(conn, why_cut(err));
 	}
-	conn_cut(conn, NULL);
 	wire_record_release(&conn->record);
 	conn_drop(conn);
 }

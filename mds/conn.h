@@ -14,6 +14,9 @@
 
 struct backchannel_call;
 
+/* Bytes: short requests come many at a time; the rest of a longer one is received where it belongs. */
+#define CONN_INPUT 8192u
+
 struct conn {
 	struct mds *mds;
 	struct list by_mds;
@@ -24,6 +27,7 @@ struct conn {
 	bool closed;		  /* nothing more can be sent */
 	struct wait_queue changed;
 	struct wire_record record; /* being received */
+	uint8_t input[CONN_INPUT]; /* what has come and not been taken apart */
 	struct reactor_timer send_timer;
 	struct list outgoing; /* struct message */
 	uint64_t outgoing_bytes;

@@ -60,8 +60,9 @@ static int record_grow(struct wire_record *record)
 	uint8_t *buf;
 
 	want = min_u64(want, (uint64_t)record->len + record->left);
-	/* The next fragment may be as short as this one. */
-	want = min_u64(max_u64(want, WIRE_RECORD_ROOM), record->size_max);
+	/* The next fragment may be as short as this one; most records are one fragment, and small. */
+	if (!record->is_last)
+		want = min_u64(max_u64(want, WIRE_RECORD_ROOM), record->size_max);
 	buf = realloc(record->buf, want);
 	if (!buf)
 		return -ENOMEM;
