@@ -35,6 +35,7 @@ static FIBER_FN int client_open(struct bench_nfs_job *job, struct bench_nfs_clie
 {
 	struct bench_nfs *b = job->b;
 	struct nfs_identity identity = nfs_identity_random(b->reactor);
+	struct nfs_conn_options conn_opt = { .batches = true };
 	struct nfs_session_options opt = { 0 };
 	unsigned int each = (job->outstanding + job->nr_sessions - 1) / job->nr_sessions;
 	int err;
@@ -42,7 +43,8 @@ static FIBER_FN int client_open(struct bench_nfs_job *job, struct bench_nfs_clie
 	identity.minorversion = b->opt->minor;
 	opt.slots = (uint32_t)min_u64(each, SLOTS_MAX);
 	nfs_client_init(&cl->client, b->reactor, &identity);
-	err = nfs_client_connect(&cl->client, b->net, &job->server->addr, &cl->conn);
+	conn_opt.server = nfs_callback_server(&cl->client.callback);
+	err = nfs_conn_open(b->net, &job->server->addr, &conn_opt, &cl->conn);
 	if (!err)
 		err = nfs_client_exchange_id(&cl->client, cl->conn);
 	if (!err)

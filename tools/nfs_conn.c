@@ -19,6 +19,14 @@
 #define BUCKETS	      256
 #define RECV_SIZE     (64 << 10)
 #define FRAGMENTS_MAX 4096
+#define BATCH_SIZE    (64 << 10)
+#define BATCH_RECORD  (8 << 10) /* larger ones are not worth a copy */
+
+/* Records, with their marks, that go out in one piece. */
+struct batch {
+	size_t len;
+	uint8_t bytes[BATCH_SIZE];
+};
 
 struct nfs_conn {
 	struct net *net;
@@ -29,6 +37,8 @@ struct nfs_conn {
 	int down_err;	   /* why it is going down */
 	bool is_closing;
 	bool keeps_unmatched;
+	bool batches;
+	struct batch *batch;	/* that is being gathered; NULL: none */
 	bool has_reader;	/* the fiber that receives has not ended */
 	unsigned int nr_inside; /* fibers that use this struct: handlers, waiters */
 	unsigned int nr_served;
@@ -326,6 +336,7 @@ static struct nfs_conn *conn_new(struct net *net, const struct nfs_conn_options 
 	if (opt) {
 		conn->server = opt->server;
 		conn->keeps_unmatched = opt->keeps_unmatched;
+		conn->batches = opt->batches;
 	}
 	conn->next_xid = (uint32_t)reactor_random(net->reactor);
 	for (unsigned int i = 0; i < BUCKETS; i++)
@@ -435,6 +446,47 @@ static FIBER_FN int conn_send_locked(struct nfs_conn *conn, const struct iovec *
 	return err;
 }
 
+static void batch_add(struct batch *b, const struct iovec *iov, unsigned int nr_iov)
+{
+	for (unsigned int i = 0; i < nr_iov; i++) {
+		if (iov[i].iov_len)
+			memcpy(b->bytes + b->len, iov[i].iov_base, iov[i].iov_len);
+		b->len += iov[i].iov_len;
+	}
+}
+
+/* The first who has something to send lets the others add theirs, then sends it all. */
+static FIBER_FN int conn_send_batched(struct nfs_conn *conn, const struct iovec *iov, unsigned int nr_iov, size_t len)
+{
+	uint64_t generation = conn->generation;
+	struct iovec all;
+	struct batch *b;
+	int err = -ECONNRESET;
+
+	if (!nfs_conn_is_up(conn))
+		return conn->is_closing ? -ESHUTDOWN : -ENOTCONN;
+	if (conn->batch && conn->batch->len + len <= sizeof(conn->batch->bytes)) {
+		batch_add(conn->batch, iov, nr_iov);
+		return 0;
+	}
+	b = conn->batch ? NULL : malloc(sizeof(*b));
+	if (!b)
+		return conn_send_locked(conn, iov, nr_iov);
+	b->len = 0;
+	batch_add(b, iov, nr_iov);
+	conn->batch = b;
+	conn->nr_inside++;
+	fiber_yield();
+	conn->batch = NULL;
+	all = (struct iovec){ b->bytes, b->len };
+	/* If it is another one by now, what was gathered has ended with the old one. */
+	if (conn->generation == generation)
+		err = conn_send_locked(conn, &all, 1);
+	conn_leave(conn);
+	free(b);
+	return err;
+}
+
 FIBER_FN int nfs_conn_send(struct nfs_conn *conn, const struct iovec *iov, unsigned int nr_iov)
 {
 	struct iovec all[NFS_CONN_IOV_MAX + 1];
@@ -451,7 +503,10 @@ FIBER_FN int nfs_conn_send(struct nfs_conn *conn, const struct iovec *iov, unsig
 		return -EMSGSIZE;
 	wire_record_mark(head, (uint32_t)len);
 	all[0] = (struct iovec){ head, sizeof(head) };
-	err = conn_send_locked(conn, all, nr_iov + 1);
+	if (conn->batches && len <= BATCH_RECORD)
+		err = conn_send_batched(conn, all, nr_iov + 1, len + sizeof(head));
+	else
+		err = conn_send_locked(conn, all, nr_iov + 1);
 	if (!err)
 		conn->stats.sent++;
 	return err;

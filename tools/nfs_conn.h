@@ -54,6 +54,7 @@ struct nfs_conn_options {
 	uint32_t record_max;	       /* 0: NFS_CONN_RECORD_MAX */
 	struct nfs_conn_server server; /* serve NULL: calls of the other side are dropped */
 	bool keeps_unmatched;	       /* the last answer that nobody waited for is kept, for nfs_conn_stray() */
+	bool batches; /* small records of fibers that run at the same time go out in one piece, after a copy */
 };
 
 /* Connect.  @opt NULL: all defaults.  Errors of net_connect(); -ENOMEM, -EAGAIN. */
@@ -88,7 +89,8 @@ uint32_t nfs_conn_xid(struct nfs_conn *conn) MUST_CHECK;
 
 /*
  * Send a record made of @nr_iov pieces as one fragment.  -ENOTCONN: it is not up; -EMSGSIZE: longer than a fragment
- * can be; errors of sock_send(), after which the connection is down.
+ * can be; errors of sock_send(), after which the connection is down.  With opt.batches 0 may mean that another fiber
+ * is about to send it: if it fails, the connection breaks.
  */
 #define NFS_CONN_IOV_MAX 8
 FIBER_FN int nfs_conn_send(struct nfs_conn *conn, const struct iovec *iov, unsigned int nr_iov) MUST_CHECK;

@@ -98,6 +98,110 @@ static void test_pipelines(void **state)
 	fake_world_run(pipelines, false);
 }
 
+/* Fibers that send at the same time over a connection that batches. */
+#define CROWD 40
+
+struct crowd {
+	struct fake_world *w;
+	struct nfs_conn *conn;
+	uint32_t next;
+	uint32_t answered;
+	int err; /* what all of them got; 1: nothing yet */
+};
+
+static FIBER_FN void crowd_member(void *arg)
+{
+	struct crowd *crowd = arg;
+	uint32_t number = ++crowd->next;
+	const struct nfs_resop4 *res;
+	struct nfs_compound c;
+	int err;
+
+	nfs_compound_init(&c);
+	nfs_op_access(&c, number);
+	err = nfs_compound_send(&c, crowd->conn);
+	res = err ? NULL : nfs_compound_result(&c, 0, OP_ACCESS);
+	if (res && res->nfs_resop4_u.opaccess.ACCESS4res_u.resok4.supported == number)
+		crowd->answered++;
+	if (crowd->err == 1)
+		crowd->err = err;
+	CHECK_EQ(err != 0, crowd->err != 0);
+	nfs_compound_release(&c);
+}
+
+static FIBER_FN void crowd_send(struct crowd *crowd)
+{
+	struct fiber *members[CROWD];
+
+	crowd->err = 1;
+	crowd->next = crowd->answered = 0;
+	for (uint32_t i = 0; i < CROWD; i++)
+		CHECK_EQ(fiber_spawn(crowd->w->reactor, "member", crowd_member, crowd, &members[i]), 0);
+	for (uint32_t i = 0; i < CROWD; i++)
+		fiber_join(members[i]);
+}
+
+static FIBER_FN void batches(struct fake_world *w)
+{
+	struct nfs_conn_options opt = { .batches = true };
+	struct crowd crowd = { .w = w };
+
+	CHECK_EQ(nfs_conn_open(w->client_net, nfs_conn_addr(w->conn), &opt, &crowd.conn), 0);
+	w->server.script = (struct fake_nfs_script){ .on_op = put_number };
+	crowd_send(&crowd);
+	CHECK_EQ(crowd.err, 0);
+	CHECK_EQ(crowd.answered, CROWD);
+	CHECK_EQ(nfs_conn_stats(crowd.conn).sent, CROWD);
+	nfs_conn_drop(crowd.conn);
+	crowd_send(&crowd);
+	CHECK(crowd.err < 0);
+	CHECK_EQ(crowd.answered, 0);
+	CHECK_EQ(nfs_conn_reconnect(crowd.conn), 0);
+	crowd_send(&crowd);
+	CHECK_EQ(crowd.answered, CROWD);
+	nfs_conn_close(crowd.conn);
+}
+
+static void test_batches(void **state)
+{
+	fake_world_run(batches, false);
+}
+
+static FIBER_FN void batch_breaker(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	nfs_conn_drop(crowd->conn);
+	/* Made again before the first of them goes on: what they have gathered is not for this one. */
+	CHECK_EQ(nfs_conn_reconnect(crowd->conn), 0);
+}
+
+/* The connection breaks between gathering and sending. */
+static FIBER_FN void batch_breaks(struct fake_world *w)
+{
+	struct nfs_conn_options opt = { .batches = true };
+	struct crowd crowd = { .w = w, .err = 1 };
+	struct fiber *members[3];
+
+	CHECK_EQ(nfs_conn_open(w->client_net, nfs_conn_addr(w->conn), &opt, &crowd.conn), 0);
+	for (uint32_t i = 0; i < ARRAY_SIZE(members); i++)
+		CHECK_EQ(
+			fiber_spawn(w->reactor, "member", i == 2 ? batch_breaker : crowd_member, &crowd, &members[i]),
+			0);
+	for (uint32_t i = 0; i < ARRAY_SIZE(members); i++)
+		fiber_join(members[i]);
+	CHECK(crowd.err < 0);
+	CHECK(nfs_conn_is_up(crowd.conn));
+	crowd_send(&crowd);
+	CHECK_EQ(crowd.err, 0);
+	nfs_conn_close(crowd.conn);
+}
+
+static void test_batch_breaks(void **state)
+{
+	fake_world_run(batch_breaks, false);
+}
+
 static FIBER_FN void times_out(struct fake_world *w)
 {
 	at = (struct at){ 1, FAKE_IGNORE };
@@ -377,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_raw_bytes),    cmocka_unit_test(test_own_xid),
 		cmocka_unit_test(test_wrong_result), cmocka_unit_test(test_closes),
 		cmocka_unit_test(test_large),	     cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_batches),	     cmocka_unit_test(test_batch_breaks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
