@@ -17,6 +17,8 @@
 
 /* Arrays of arguments, and what handlers need for their results. */
 #define ARENA_BYTES (256u << 10)
+/* Of them on the stack: most requests need no more. */
+#define LENT_BYTES 1024u
 /* A repeated request is known by so many bytes, and its length: to hash the data of a write would cost more than it
  * helps. */
 #define DIGEST_BYTES 4096u
@@ -144,11 +146,13 @@ static FIBER_FN void serve_compound(struct compound *c, struct message *m, const
 static FIBER_FN void serve_call(struct conn *conn, struct message *m, uint8_t *msg, uint32_t len)
 {
 	struct compound c = { .mds = conn->mds, .conn = conn, .request_len = len };
+	_Alignas(16) uint8_t lent[LENT_BYTES];
 	struct wire_reply reply;
 	struct wire_call call;
 	int err;
 
 	wire_arena_init(&c.arena, ARENA_BYTES);
+	wire_arena_lend(&c.arena, lent, sizeof(lent));
 	wire_dec_init(&c.dec, msg, len, &c.arena);
 	err = wire_call_get(&c.dec, &call);
 	if (err == -EPROTONOSUPPORT) {

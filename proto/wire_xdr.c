@@ -20,6 +20,7 @@ struct wire_chunk {
 	struct wire_chunk *next;
 	size_t size;
 	size_t used;
+	bool is_lent; /* not ours to free */
 	_Alignas(ARENA_ALIGN) uint8_t data[];
 };
 
@@ -28,10 +29,24 @@ void wire_arena_init(struct wire_arena *arena, size_t budget)
 	*arena = (struct wire_arena){ .budget = budget };
 }
 
+void wire_arena_lend(struct wire_arena *arena, void *mem, size_t size)
+{
+	struct wire_chunk *chunk = mem;
+
+	assert(!arena->chunks);
+	assert(size >= WIRE_LENT_MIN);
+	assert((uintptr_t)mem % ARENA_ALIGN == 0);
+	chunk->size = (size - sizeof(*chunk)) / ARENA_ALIGN * ARENA_ALIGN;
+	chunk->used = 0;
+	chunk->next = NULL;
+	chunk->is_lent = true;
+	arena->chunks = chunk;
+}
+
 /* At least twice the size of the chunk before: so all chunks together are less than twice what was given out. */
 static struct wire_chunk *arena_grow(struct wire_arena *arena, size_t size)
 {
-	size_t want = arena->chunks ? 2 * arena->chunks->size : WIRE_CHUNK_SIZE;
+	size_t want = arena->chunks ? max_u64(2 * arena->chunks->size, WIRE_CHUNK_SIZE) : WIRE_CHUNK_SIZE;
 	size_t left = arena->budget - arena->used;
 	struct wire_chunk *chunk;
 
@@ -44,6 +59,7 @@ static struct wire_chunk *arena_grow(struct wire_arena *arena, size_t size)
 		return NULL;
 	chunk->size = want;
 	chunk->used = 0;
+	chunk->is_lent = false;
 	chunk->next = arena->chunks;
 	arena->chunks = chunk;
 	return chunk;
@@ -80,7 +96,8 @@ static void arena_free(struct wire_arena *arena, struct wire_chunk *keep)
 
 	for (; chunk != keep; chunk = next) {
 		next = chunk->next;
-		free(chunk);
+		if (!chunk->is_lent)
+			free(chunk);
 	}
 	arena->chunks = keep;
 	arena->used = 0;

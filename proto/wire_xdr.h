@@ -30,6 +30,12 @@ struct wire_arena {
  */
 #define WIRE_CHUNK_SIZE 4096
 void wire_arena_init(struct wire_arena *arena, size_t budget);
+/*
+ * Lend it @size bytes, at @mem aligned to 16, that are used before any are allocated; they must live as long as the
+ * arena.  Right after init.
+ */
+#define WIRE_LENT_MIN 256
+void wire_arena_lend(struct wire_arena *arena, void *mem, size_t size);
 /* Zeroed memory, aligned to 16; NULL: over the budget (@refused) or no memory. */
 void *wire_arena_alloc(struct wire_arena *arena, size_t size) MUST_CHECK;
 /* Take back all that was given out, keeping the first chunk for the next message. */

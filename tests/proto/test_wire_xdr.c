@@ -41,6 +41,27 @@ static void test_arena_budget(void **state)
 	wire_arena_release(&arena);
 }
 
+/* What is lent is used first, comes back with a reset, and is not freed. */
+static void test_arena_lent(void **state)
+{
+	_Alignas(16) uint8_t lent[WIRE_LENT_MIN];
+	struct wire_arena arena;
+	uint8_t *a, *b;
+
+	memset(lent, 0xff, sizeof(lent));
+	wire_arena_init(&arena, 1 << 20);
+	wire_arena_lend(&arena, lent, sizeof(lent));
+	a = wire_arena_alloc(&arena, 64);
+	assert_true(a > lent && a + 64 <= lent + sizeof(lent));
+	assert_int_equal(a[0] | a[63], 0);
+	b = wire_arena_alloc(&arena, 1000);
+	assert_non_null(b);
+	assert_true(b + 1000 <= lent || b >= lent + sizeof(lent));
+	wire_arena_reset(&arena);
+	assert_ptr_equal(wire_arena_alloc(&arena, 64), a);
+	wire_arena_release(&arena);
+}
+
 static void test_arena_grows_by_need(void **state)
 {
 	struct wire_arena arena;
@@ -200,9 +221,13 @@ static void test_space(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arena_budget),  cmocka_unit_test(test_arena_grows_by_need),
-		cmocka_unit_test(test_absurd_counts), cmocka_unit_test(test_bound_on_elements),
-		cmocka_unit_test(test_bytes),	      cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_arena_budget),
+		cmocka_unit_test(test_arena_lent),
+		cmocka_unit_test(test_arena_grows_by_need),
+		cmocka_unit_test(test_absurd_counts),
+		cmocka_unit_test(test_bound_on_elements),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_space),
 	};
 
