@@ -89,12 +89,14 @@ static FIBER_FN void worker_steps(struct bench_nfs_worker *w)
 {
 	struct bench_nfs_job *job = w->job;
 
-	while (!job->err) {
-		uint64_t start = reactor_now_ns(job->b->reactor);
-		int err;
+	uint64_t start;
+	int err;
 
-		if (start >= job->end_ns)
-			return;
+	if (job->err)
+		return;
+	/* At least one, however late we are: a rate of nothing says nothing. */
+	do {
+		start = reactor_now_ns(job->b->reactor);
 		err = job->work->step(w);
 		if (err == -ENOENT)
 			return;
@@ -102,7 +104,7 @@ static FIBER_FN void worker_steps(struct bench_nfs_worker *w)
 			job_fail(job, job->work->name, err);
 		else
 			bench_hist_add(&job->meter.hist, reactor_now_ns(job->b->reactor) - start, 1);
-	}
+	} while (!job->err && reactor_now_ns(job->b->reactor) < job->end_ns);
 }
 
 static FIBER_FN void worker_main(void *arg)

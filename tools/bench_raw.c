@@ -61,7 +61,8 @@ static FIBER_FN int append(void *arg)
 	uint64_t end = begin + job->ns;
 
 	bench_meter_start(&job->meter, begin);
-	while (begin < end) {
+	/* At least once, however late we are. */
+	do {
 		uint64_t now;
 		int err;
 
@@ -74,7 +75,7 @@ static FIBER_FN int append(void *arg)
 		now = reactor_now_ns(env->reactor);
 		bench_hist_add(&job->meter.hist, now - begin, 1);
 		begin = now;
-	}
+	} while (begin < end);
 	bench_meter_stop(&job->meter, begin, &job->run);
 	return 0;
 }
