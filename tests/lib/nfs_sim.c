@@ -100,6 +100,8 @@ static FIBER_FN void fiber_recover(struct sim_fiber *f)
 	home_forget_opens(f->now);
 	if (f->in_doubt)
 		home_forget_opens(f->next);
+	for (unsigned int i = 0; i < f->nr_mids; i++)
+		home_forget_opens(f->mids[i]);
 	sim_shared_recover(f);
 	if (!client->crashed)
 		sim_verify(f);
@@ -116,8 +118,10 @@ static FIBER_FN void fiber_step(struct sim_fiber *f)
 		sim_open_step(f);
 	else if (dice < 55)
 		sim_file_step(f);
-	else if (dice < 75)
+	else if (dice < 72)
 		sim_name_step(f);
+	else if (dice < 77)
+		sim_chain_step(f);
 	else
 		sim_shared_step(f);
 	sim_reactor_trace(f->sim->store.r, f->nr);
@@ -152,6 +156,7 @@ static void client_init(struct nfs_sim *sim, struct sim_client *client, unsigned
 	client->nr = nr;
 	snprintf(client->addr, sizeof(client->addr), "10.0.0.%u", nr + 2);
 	wait_queue_init(&client->changed);
+	client->nr_slots = 1u << dice_below(&sim->dice, 5);
 	client->nr_fibers = 1 + (unsigned int)dice_below(&sim->dice, SIM_FIBERS_MAX - 1);
 	for (unsigned int i = 0; i < SIM_FIBERS_MAX; i++) {
 		struct sim_fiber *f = &client->fibers[i];
@@ -165,7 +170,9 @@ static void client_init(struct nfs_sim *sim, struct sim_client *client, unsigned
 		nfs_compound_init(&f->c);
 		f->now = calloc(1, sizeof(*f->now));
 		f->next = calloc(1, sizeof(*f->next));
-		if (!f->now || !f->next)
+		for (unsigned int m = 0; m < SIM_CHAIN_MAX; m++)
+			f->mids[m] = calloc(1, sizeof(*f->mids[m]));
+		if (!f->now || !f->next || !f->mids[0] || !f->mids[1] || !f->mids[2])
 			abort();
 	}
 }
@@ -176,6 +183,8 @@ static void client_free(struct sim_client *client)
 		nfs_compound_release(&client->fibers[i].c);
 		free(client->fibers[i].now);
 		free(client->fibers[i].next);
+		for (unsigned int m = 0; m < SIM_CHAIN_MAX; m++)
+			free(client->fibers[i].mids[m]);
 	}
 }
 
@@ -267,7 +276,7 @@ static FIBER_FN void work_end(struct nfs_sim *sim)
 	wait_orphans(sim);
 	for (unsigned int i = 0; i < sim->nr_clients; i++)
 		sim_client_down(&sim->clients[i]);
-	server_stop(sim->mds);
+	sim_chaos_stop(sim);
 	sim_chaos_check(sim, &inodes, &blocks);
 	want = count_all(sim);
 	if (inodes != want.inodes)
@@ -301,8 +310,8 @@ static void world_init(struct nfs_sim *sim, uint64_t seed)
 	sim->seed = seed;
 	sim->dice.state = seed * 7919;
 	(void)dice_roll(&sim->dice);
-	cfg.format.journal_size = 4 << 20;
-	cfg.mount.cache_bytes = 8 << 20;
+	cfg.format.journal_size = 1 << (20 + dice_below(&sim->dice, 3));
+	cfg.mount.cache_bytes = 1 << (20 + dice_below(&sim->dice, 4));
 	cfg.mount.checkpoint_ns = 2 * SIM_S;
 	rates.delay_max_ns <<= dice_below(&sim->dice, 6);
 	rates.silence_ns = 10 * SIM_S;

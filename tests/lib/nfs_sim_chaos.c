@@ -12,6 +12,7 @@
 #include "dev/fiber.h"
 #include "dev/reactor.h"
 #include "extent/check_run.h"
+#include "mds/mds.h"
 #include "tests/lib/nfs_sim_int.h"
 
 struct finding {
@@ -51,6 +52,26 @@ FIBER_FN void sim_chaos_serve(struct nfs_sim *sim)
 		sim_fail(sim, NULL, "start", "the server does not start: %s", why.text);
 }
 
+/* The server ends, however. */
+FIBER_FN void sim_chaos_stop(struct nfs_sim *sim)
+{
+	sim->report.replays += sim->mds->counts.replays;
+	sim->report.resumed += sim->mds->counts.resumed;
+	server_stop(sim->mds);
+	sim->mds = NULL;
+}
+
+/* Stopped as by an administrator, unmounted, and started again. */
+static FIBER_FN void chaos_restart(struct nfs_sim *sim)
+{
+	sim->report.restarts++;
+	sim_chaos_stop(sim);
+	store_unmount(&sim->store);
+	if (store_mount(&sim->store))
+		sim_fail(sim, NULL, "mount", "%s", sim->store.why.text);
+	sim_chaos_serve(sim);
+}
+
 static FIBER_FN void chaos_kill(struct nfs_sim *sim)
 {
 	uint64_t inodes, blocks;
@@ -60,8 +81,7 @@ static FIBER_FN void chaos_kill(struct nfs_sim *sim)
 	for (unsigned int i = 0; i < sim->store.cfg.nr_disks; i++)
 		sim_disk_power_off(sim->store.disks[i], SIM_POWER_ERRORS);
 	sim_net_host_crash(sim->net, sim->server_host);
-	server_stop(sim->mds);
-	sim->mds = NULL;
+	sim_chaos_stop(sim);
 	store_power_cut(&sim->store, dice_roll(&sim->dice));
 	sim->server_host = sim_net_host(sim->net, "10.0.0.1");
 	if (store_mount(&sim->store))
@@ -108,7 +128,9 @@ static FIBER_FN void chaos_one(struct nfs_sim *sim)
 {
 	struct sim_client *client;
 
-	switch (dice_below(&sim->dice, 12)) {
+	switch (dice_below(&sim->dice, 13)) {
+	case 12:
+		return chaos_restart(sim);
 	case 0:
 	case 1:
 	case 2:

@@ -25,12 +25,13 @@ uint64_t sim_roll(struct sim_fiber *f, uint64_t below)
 static FIBER_FN int client_try(struct sim_client *client)
 {
 	struct nfs_conn *conn2 = NULL;
+	const struct nfs_session_options opt = { .slots = client->nr_slots };
 	int err = nfs_conn_is_up(client->conn) ? 0 : nfs_conn_reconnect(client->conn);
 
 	if (!err)
 		err = nfs_client_exchange_id(&client->client, client->conn);
 	if (!err)
-		err = nfs_session_open(&client->client, client->conn, NULL, &client->session);
+		err = nfs_session_open(&client->client, client->conn, &opt, &client->session);
 	if (err || dice_below(&client->sim->dice, 2))
 		return err;
 	/* A second connection, if that goes at once. */
@@ -223,12 +224,13 @@ FIBER_FN int sim_send(struct sim_fiber *f)
 			return -ENETDOWN;
 		if (err)
 			sim_fail(f->sim, f, "answer", "no usable answer: %s", strerror(-err));
-		if (!f->c.has_sequence || f->c.sequence.sr_status)
+		if (!f->c.has_sequence || (f->c.sequence.sr_status && f->c.sequence.sr_status != NFS4ERR_DELAY))
 			sim_fail(f->sim, f, "session", "SEQUENCE is refused: %s", nfs_status_name(f->c.status));
 		/* A lost reply that nobody was to keep: the request is asked anew. */
 		if (f->c.status == NFS4ERR_RETRY_UNCACHED_REP && !f->c.cachethis)
 			continue;
-		if ((f->c.status != NFS4ERR_DELAY && f->c.status != NFS4ERR_GRACE) || f->ends_at_delay)
+		if ((f->c.status != NFS4ERR_DELAY && f->c.status != NFS4ERR_GRACE) ||
+		    (f->ends_at_delay && !f->c.sequence.sr_status))
 			return (int)f->c.status;
 		fiber_sleep_ns(pause);
 		pause = min_u64(2 * pause, SIM_S);

@@ -16,6 +16,7 @@ void sim_prepare(struct sim_fiber *f)
 	memcpy(f->next, f->now, sizeof(*f->next));
 	f->in_doubt = true;
 	f->torn_len = 0;
+	f->nr_mids = 0;
 }
 
 void sim_commit(struct sim_fiber *f)
@@ -392,6 +393,100 @@ static FIBER_FN void step_clone(struct sim_fiber *f, unsigned int dst)
 	sim_commit(f);
 }
 
+/* Within what both have, so that a part of it changes no size. */
+static FIBER_FN void step_copy(struct sim_fiber *f, unsigned int dst)
+{
+	int picked = pick_file(f), want_src, want_dst;
+	unsigned int src = (unsigned int)picked;
+	struct nfs_copy copy = { .synchronous = true };
+	const struct nfs_resop4 *res;
+	struct wire_attrs attrs;
+	uint32_t at, at_attrs;
+	uint64_t room, count;
+
+	if (picked < 0 || src == dst || !f->now->inodes[src].size || !f->now->inodes[dst].size)
+		return;
+	sim_prepare(f);
+	copy.src_offset = sim_roll(f, f->now->inodes[src].size);
+	copy.dst_offset = sim_roll(f, f->now->inodes[dst].size);
+	room = min_u64(f->now->inodes[src].size - copy.src_offset, f->now->inodes[dst].size - copy.dst_offset);
+	copy.count = 1 + sim_roll(f, room);
+	copy.src = pick_state(f, src, OPEN4_SHARE_ACCESS_READ, &want_src);
+	copy.dst = pick_state(f, dst, OPEN4_SHARE_ACCESS_WRITE, &want_dst);
+	if (want_src || want_dst)
+		return sim_commit(f);
+	model_write(&f->next->inodes[dst], copy.dst_offset, f->now->inodes[src].bytes + copy.src_offset,
+		    (uint32_t)copy.count);
+	f->torn_inode = dst;
+	f->torn_off = copy.dst_offset;
+	f->torn_len = copy.count;
+	snprintf(f->doing, sizeof(f->doing), "COPY %u+%u of inode %u to %u of inode %u",
+		 (unsigned int)copy.src_offset, (unsigned int)copy.count, src, (unsigned int)copy.dst_offset, dst);
+	nfs_op_savefh(sim_begin(f, &f->now->inodes[src].fh));
+	nfs_op_putfh(&f->c, &f->now->inodes[dst].fh);
+	at = nfs_op_copy(&f->c, &copy);
+	nfs_op_commit(&f->c, 0, 0);
+	at_attrs = nfs_op_getattr(&f->c, sim_asked);
+	if (!sim_expect(f, NFS4_OK))
+		return;
+	res = nfs_compound_result(&f->c, at, OP_COPY);
+	if (!res)
+		sim_fail(f->sim, f, "answer", "no result");
+	count = res->nfs_resop4_u.opcopy.COPY4res_u.cr_resok4.cr_response.wr_count;
+	if (count > copy.count || count == 0)
+		sim_fail(f->sim, f, "answer", "%llu bytes are copied", (unsigned long long)count);
+	memcpy(f->next->inodes[dst].bytes + copy.dst_offset + count,
+	       f->now->inodes[dst].bytes + copy.dst_offset + count, copy.count - count);
+	attrs = sim_attrs(f, at_attrs);
+	sim_check_inode(f, dst, &attrs);
+	sim_commit(f);
+}
+
+static FIBER_FN void step_read_plus(struct sim_fiber *f, unsigned int i)
+{
+	uint64_t off = sim_roll(f, HOME_SIZE_MAX), end;
+	uint32_t len = (uint32_t)(1 + sim_roll(f, 12000));
+	const struct home_inode *in = &f->now->inodes[i];
+	const struct nfs_resop4 *res;
+	const struct read_plus_res4 *ok;
+	struct change_job job;
+	stateid4 stateid;
+	int want;
+
+	sim_prepare(f);
+	stateid = pick_state(f, i, OPEN4_SHARE_ACCESS_READ, &want);
+	snprintf(f->doing, sizeof(f->doing), "READ_PLUS %u+%u of inode %u (%llu)", (unsigned int)off, len, i,
+		 (unsigned long long)in->fileid);
+	job.at_op = nfs_op_read_plus(change_begin(f, &job, i), &stateid, off, len);
+	f->c.cachethis = false;
+	if (!change_send(f, &job, want))
+		return;
+	res = nfs_compound_result(&f->c, job.at_op, OP_READ_PLUS);
+	if (!res)
+		sim_fail(f->sim, f, "answer", "no data");
+	ok = &res->nfs_resop4_u.opread_plus.READ_PLUS4res_u.rp_resok4;
+	end = off + len < in->size ? off + len : max_u64(off, in->size);
+	for (u_int n = 0; n < ok->rpr_contents.rpr_contents_len; n++) {
+		const struct read_plus_content *piece = &ok->rpr_contents.rpr_contents_val[n];
+		bool is_data = piece->rpc_content == NFS4_CONTENT_DATA;
+		const struct data4 *data = &piece->read_plus_content_u.rpc_data;
+		uint64_t from = is_data ? data->d_offset : piece->read_plus_content_u.rpc_hole.di_offset;
+		uint64_t nr = is_data ? data->d_data.d_data_len : piece->read_plus_content_u.rpc_hole.di_length;
+
+		if (from != off || nr == 0 || nr > end - off)
+			sim_fail(f->sim, f, "contents", "a piece %llu+%llu, where %llu was next",
+				 (unsigned long long)from, (unsigned long long)nr, (unsigned long long)off);
+		if (is_data ? memcmp(data->d_data.d_data_val, in->bytes + off, nr) != 0
+			    : has_bytes(in->bytes, off, off + nr))
+			sim_fail(f->sim, f, "contents", "other bytes than were written, in the piece at %llu",
+				 (unsigned long long)off);
+		off += nr;
+	}
+	if ((ok->rpr_eof != 0) != (off >= in->size))
+		sim_fail(f->sim, f, "contents", "eof is %d at %llu", ok->rpr_eof, (unsigned long long)off);
+	sim_commit(f);
+}
+
 static const char *const xattr_names[HOME_XATTRS] = { "user.a", "user.b" };
 
 static FIBER_FN void xattr_get(struct sim_fiber *f, unsigned int i, unsigned int x)
@@ -457,7 +552,7 @@ FIBER_FN void sim_file_step(struct sim_fiber *f)
 
 	if (picked < 0)
 		return;
-	switch (sim_roll(f, 16)) {
+	switch (sim_roll(f, 18)) {
 	case 0:
 	case 1:
 	case 2:
@@ -477,6 +572,10 @@ FIBER_FN void sim_file_step(struct sim_fiber *f)
 		return step_seek(f, i);
 	case 12:
 		return step_clone(f, i);
+	case 13:
+		return step_copy(f, i);
+	case 14:
+		return step_read_plus(f, i);
 	default:
 		return step_xattr(f, i);
 	}

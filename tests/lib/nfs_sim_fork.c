@@ -106,25 +106,46 @@ static void add_report(struct nfs_sim_report *sum, const struct nfs_sim_report *
 	sum->steps += report->steps;
 	sum->requests += report->requests;
 	sum->kills += report->kills;
+	sum->restarts += report->restarts;
 	sum->crashes += report->crashes;
 	sum->cuts += report->cuts;
 	sum->resets += report->resets;
 	sum->holds += report->holds;
 	sum->duplicates += report->duplicates;
 	sum->drops += report->drops;
+	sum->replays += report->replays;
+	sum->resumed += report->resumed;
+	sum->chains += report->chains;
 	sum->lost_locks += report->lost_locks;
 }
 
 static void say_sum(uint64_t nr, const struct nfs_sim_report *sum)
 {
-	printf("%llu seeds: %llu s of their time, %llu steps, %llu requests; %llu kills, %llu client crashes, %llu "
-	       "cuts, "
-	       "%llu resets, %llu slow disks, %llu duplicates, %llu drops, %llu locks lost\n",
-	       (unsigned long long)nr, (unsigned long long)(sum->virtual_ns / 1000000000),
-	       (unsigned long long)sum->steps, (unsigned long long)sum->requests, (unsigned long long)sum->kills,
-	       (unsigned long long)sum->crashes, (unsigned long long)sum->cuts, (unsigned long long)sum->resets,
-	       (unsigned long long)sum->holds, (unsigned long long)sum->duplicates, (unsigned long long)sum->drops,
-	       (unsigned long long)sum->lost_locks);
+	const struct {
+		const char *what;
+		uint64_t nr;
+	} counts[] = {
+		{ "s of their time", sum->virtual_ns / 1000000000 },
+		{ "steps", sum->steps },
+		{ "requests", sum->requests },
+		{ "compounds of several changes", sum->chains },
+		{ "kills", sum->kills },
+		{ "restarts", sum->restarts },
+		{ "client crashes", sum->crashes },
+		{ "cuts", sum->cuts },
+		{ "resets", sum->resets },
+		{ "slow disks", sum->holds },
+		{ "requests sent twice", sum->duplicates },
+		{ "connections dropped behind a request", sum->drops },
+		{ "answers from a slot", sum->replays },
+		{ "requests resumed after a kill", sum->resumed },
+		{ "locks lost", sum->lost_locks },
+	};
+
+	printf("%llu seeds", (unsigned long long)nr);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		printf(", %llu %s", (unsigned long long)counts[i].nr, counts[i].what);
+	printf("\n");
 }
 
 uint64_t nfs_sim_many(uint64_t first, uint64_t nr)

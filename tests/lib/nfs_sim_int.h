@@ -19,6 +19,7 @@
 #define SIM_MS		UINT64_C(1000000)
 #define SIM_S		UINT64_C(1000000000)
 #define SIM_DEAD_MAX	64
+#define SIM_CHAIN_MAX	3 /* changes in one compound */
 
 struct nfs_sim;
 
@@ -29,9 +30,11 @@ struct sim_fiber {
 	char name[24];
 	struct dice dice;
 	struct nfs_compound c;
-	struct home *now;  /* as answered */
-	struct home *next; /* as it will be */
-	bool in_doubt;	   /* sent, and nobody will ever answer: now or next */
+	struct home *now;		  /* as answered */
+	struct home *next;		  /* as it will be */
+	struct home *mids[SIM_CHAIN_MAX]; /* with several changes in one compound: after each of the first */
+	unsigned int nr_mids;
+	bool in_doubt; /* sent, and nobody will ever answer: now or next */
 	/* A WRITE that is in doubt: what is overwritten in place may be old and new at once (len 0: there is none).
 	 */
 	unsigned int torn_inode;
@@ -61,6 +64,7 @@ struct sim_client {
 	bool is_up;
 	struct nfs_client client;
 	struct nfs_conn *conn;
+	uint32_t nr_slots;
 	struct nfs_conn *conn2; /* NULL: one is enough */
 	struct nfs_session *session;
 	unsigned int nr_fibers;
@@ -141,6 +145,7 @@ void sim_bury(struct nfs_sim *sim, const struct nfs_fh *fh, uint64_t fileid);
 FIBER_FN void sim_chaos(struct nfs_sim *sim);
 FIBER_FN void sim_chaos_check(struct nfs_sim *sim, uint64_t *ret_inodes, uint64_t *ret_data_blocks);
 FIBER_FN void sim_chaos_serve(struct nfs_sim *sim);
+FIBER_FN void sim_chaos_stop(struct nfs_sim *sim);
 
 /* nfs_sim_client.c */
 FIBER_FN void sim_client_up(struct sim_client *client);
@@ -181,6 +186,9 @@ struct sim_each {
 	void *arg;
 };
 FIBER_FN bool sim_list(struct sim_fiber *f, const struct nfs_fh *dir, struct sim_each each) MUST_CHECK;
+/* nfs_sim_chain.c: several changes in one compound. */
+FIBER_FN void sim_chain_step(struct sim_fiber *f);
+
 /* nfs_sim_seen.c: the whole home must be as now says; or, if that is in doubt, next, which becomes now. */
 FIBER_FN void sim_verify(struct sim_fiber *f);
 

@@ -227,6 +227,11 @@ static void compare(struct sim_fiber *f, const struct home_seen *seen)
 		return;
 	}
 	snprintf(text, sizeof(text), "%s", differs);
+	for (unsigned int i = 0; f->in_doubt && i < f->nr_mids; i++)
+		if (!home_differs(f->mids[i], seen)) {
+			memcpy(f->next, f->mids[i], sizeof(*f->next));
+			break;
+		}
 	if (f->in_doubt && !home_differs(f->next, seen)) {
 		home_adopt(f->next, seen);
 		sim_commit(f);
