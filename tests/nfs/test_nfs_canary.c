@@ -29,7 +29,7 @@
 #include "mds/state.h"
 #include "tests/lib/nfs_sim.h"
 
-#define SEEDS 60
+#define SEEDS 100
 
 static enum canary {
 	CANARY_NONE,
