@@ -233,8 +233,11 @@ static nfsstat4 sequence_check(struct compound *c, const struct session *session
  */
 static FIBER_FN void slot_await(struct compound *c, struct session *session, const struct slot *slot, uint32_t seqid)
 {
-	uint64_t deadline = reactor_now_ns(c->mds->reactor) + SLOT_AWAIT_NS;
+	uint64_t deadline;
 
+	if (slot->state != SLOT_BUSY || slot->seqid != seqid)
+		return;
+	deadline = reactor_now_ns(c->mds->reactor) + SLOT_AWAIT_NS;
 	session_hold(session);
 	while (slot->state == SLOT_BUSY && slot->seqid == seqid && !session->gone && !c->conn->closed) {
 		if (wait_queue_wait_until(&session->slot_freed, deadline))
