@@ -77,6 +77,7 @@ struct mds {
 	struct copy *copies;
 	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */
 	bool in_grace;
+	uint64_t grace_begin_ns;
 	uint64_t grace_end_ns; /* reactor time */
 	/* reaper.c: inodes without a name whose last user is gone */
 	struct list reap_queue;

@@ -87,6 +87,8 @@ static struct client *exchange_new(struct compound *c, const struct EXCHANGE_ID4
 	client->cred = c->cred;
 	client->minor = c->minor;
 	client->can_reclaim = can_reclaim;
+	if (can_reclaim)
+		grace_extend(mds);
 	print_impl(args, client->impl);
 	sock_addr_print(&c->conn->sock->peer, client->peer);
 	return client;

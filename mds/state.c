@@ -6,6 +6,7 @@
  */
 
 #include "mds/state.h"
+#include "mds/grace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,10 @@ nfsstat4 state_check_grace(const struct compound *c, bool reclaim)
 		return c->mds->in_grace || !c->client->reclaim_complete ? NFS4ERR_GRACE : NFS4_OK;
 	if (!c->mds->in_grace || c->client->reclaim_complete)
 		return NFS4ERR_NO_GRACE;
-	return c->client->can_reclaim ? NFS4_OK : NFS4ERR_RECLAIM_BAD;
+	if (!c->client->can_reclaim)
+		return NFS4ERR_RECLAIM_BAD;
+	grace_extend(c->mds);
+	return NFS4_OK;
 }
 
 static bool state_other_is(const struct stateid4 *stateid, char byte)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Grace and reclaim, after the state of clients was discarded. */
 
+#include "dev/fiber.h"
 #include "tests/lib/nfs_state.h"
 #include "tests/lib/nfs_test_start.h"
 
@@ -126,6 +127,22 @@ FIBER_FN static void test_strangers_reclaim_nothing(struct nfs_test *t)
 	nfs_state_share(&b.s, "f", NULL, R, 0, NFS4ERR_GRACE);
 }
 
+/* config's grace time, see nfs_test_start.c */
+#define GRACE_NS (30 * 1000000000ull)
+
+FIBER_FN static void test_grace_lasts_while_somebody_reclaims(struct nfs_test *t)
+{
+	struct back b = come_back(t);
+
+	fiber_sleep_ns(GRACE_NS / 3 * 2);
+	reclaim(&b, RW, NFS4_OK);
+	fiber_sleep_ns(GRACE_NS / 3 * 2);
+	nfs_state_share(&b.s, "f", NULL, R, 0, NFS4ERR_GRACE);
+	fiber_sleep_ns(2 * GRACE_NS);
+	NFS_IS(t, nfs_session_ping(b.s.session), 0);
+	reclaim(&b, RW, NFS4ERR_NO_GRACE);
+}
+
 FIBER_FN static void test_grace_goes_on_after_a_normal_restart(struct nfs_test *t)
 {
 	struct back b = come_back(t);
@@ -145,6 +162,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_nothing_to_reclaim_once_complete, "RFC 8881, 18.51.3"),
 	NFS_TEST(test_reclaim_a_lock, "RFC 8881, 8.4.2.1"),
 	NFS_TEST(test_strangers_reclaim_nothing, "RFC 8881, 8.4.2.1"),
+	NFS_TEST(test_grace_lasts_while_somebody_reclaims, "RFC 8881, 8.4.2.1"),
 	NFS_TEST(test_grace_goes_on_after_a_normal_restart, "RFC 8881, 8.4.2.1"),
 };
 
