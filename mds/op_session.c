@@ -21,6 +21,7 @@
 /* Less than this is of no use: SEQUENCE and one operation, with its failure. */
 #define REQUEST_BYTES_MIN  256u
 #define RESPONSE_BYTES_MIN 256u
+#define REPLY_CACHE_SHARE  8u /* of what is left of the reply cache, one session gets an 8th at most */
 #define BACK_SLOTS_MAX	   16u
 #define BACK_BYTES_MAX	   4096u
 #define BACK_OPS_MAX	   8u
@@ -34,6 +35,7 @@ static uint32_t at_most(uint32_t asked, uint64_t limit)
 static nfsstat4 fore_negotiate(const struct mds *mds, const struct channel_attrs4 *asked, struct channel_attrs4 *ret)
 {
 	const struct config_limits *l = &mds->config->limits;
+	uint64_t left;
 
 	if (asked->ca_maxrequestsize < REQUEST_BYTES_MIN || asked->ca_maxresponsesize < RESPONSE_BYTES_MIN ||
 	    asked->ca_maxoperations == 0 || asked->ca_maxrequests == 0)
@@ -46,12 +48,15 @@ static nfsstat4 fore_negotiate(const struct mds *mds, const struct channel_attrs
 		.ca_maxrequests = at_most(asked->ca_maxrequests, min_u64(l->slots_per_session, SESSION_SLOTS_MAX)),
 	};
 	ret->ca_maxresponsesize_cached = at_most(ret->ca_maxresponsesize_cached, ret->ca_maxresponsesize);
-	/* As many slots as there is memory for what they keep; one at least, or the client must wait. */
+	/*
+	 * As many slots as there is memory for, and no more than a share of what is left: so those who came first and
+	 * asked for much leave something to others.  One at least, or the client must wait.
+	 */
+	left = l->reply_cache_bytes - min_u64(mds->reply_cache_bytes, l->reply_cache_bytes);
 	while (ret->ca_maxrequests > 1 &&
-	       mds->reply_cache_bytes + (uint64_t)ret->ca_maxrequests * ret->ca_maxresponsesize_cached >
-		       l->reply_cache_bytes)
+	       session_cost(ret->ca_maxrequests, ret->ca_maxresponsesize_cached) > left / REPLY_CACHE_SHARE)
 		ret->ca_maxrequests /= 2;
-	if (mds->reply_cache_bytes + ret->ca_maxresponsesize_cached > l->reply_cache_bytes)
+	if (session_cost(1, ret->ca_maxresponsesize_cached) > left)
 		return NFS4ERR_DELAY;
 	return NFS4_OK;
 }

@@ -30,9 +30,14 @@ static void session_make_id(const struct mds *mds, uint64_t client, uint32_t num
 	memcpy(id + 12, mds->volume_tag, 4);
 }
 
+uint64_t session_cost(uint32_t slots, uint32_t cached)
+{
+	return slots * (sizeof(struct slot) + cached);
+}
+
 uint64_t session_cache_bytes(const struct session *session)
 {
-	return (uint64_t)session->nr_slots * session->fore.ca_maxresponsesize_cached;
+	return session_cost(session->nr_slots, session->fore.ca_maxresponsesize_cached);
 }
 
 struct session *session_new(struct mds *mds, struct client *client, uint32_t number, uint32_t flags,

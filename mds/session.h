@@ -86,7 +86,8 @@ void session_insert(struct mds *mds, struct session *session);
 void session_remove(struct mds *mds, struct session *session);
 /* Not inserted: free it. */
 void session_free(struct session *session);
-/* What its slots may keep, in bytes. */
+/* What @slots slots cost in memory, in bytes, each with a reply of @cached bytes; and a session's slots. */
+uint64_t session_cost(uint32_t slots, uint32_t cached) MUST_CHECK;
 uint64_t session_cache_bytes(const struct session *session) MUST_CHECK;
 
 /* Its item, in a body; and deleting all its items, at most @max in one call: *@ret_more, come again. */
