@@ -23,9 +23,13 @@
 
 #define NSEC_PER_SEC  1000000000ull
 #define SEND_STALL_NS (30 * NSEC_PER_SEC) /* without progress: the peer does not read */
+#define SEND_PRESS_NS (2 * NSEC_PER_SEC)  /* the same, while others wait for the memory that it holds */
 #define SEND_BATCH    32		  /* messages in one call */
+#define SEND_BYTES    (1u << 20)	  /* begin no further message in that call: how fine progress is seen */
 #define POOL_KEEP     64		  /* free buffers */
-#define PARTIAL_LARGE 65536u		  /* a record that has grown so far is cut when memory is short */
+#define SMALL_MAX     4096		  /* bytes of a short reply */
+#define SMALL_SHARE   8u		  /* of buffer_bytes, an 8th is for those that wait to be sent */
+#define PARTIAL_LARGE 8192u		  /* a record that has grown so far is cut when memory is short */
 #define FRAGMENTS_MAX 1024
 
 struct message *message_take(struct mds *mds)
@@ -53,6 +57,11 @@ void message_release(struct mds *mds, struct message *m)
 		free(m);
 		return;
 	}
+	if (m->is_small) {
+		mds->small_bytes -= m->room;
+		free(m);
+		return;
+	}
 	fiber_sem_give(&mds->requests, 1);
 	if (mds->nr_buffers >= POOL_KEEP) {
 		free(m);
@@ -61,6 +70,25 @@ void message_release(struct mds *mds, struct message *m)
 	/* The one used last is the first to be used again: so few are ever touched. */
 	list_add_head(&m->link, &mds->buffers);
 	mds->nr_buffers++;
+}
+
+struct message *message_shrink(struct mds *mds, struct message *m)
+{
+	uint32_t room = (uint32_t)sizeof(*m) + m->len;
+	struct message *small;
+
+	if (m->len > SMALL_MAX || mds->small_bytes + room > mds->config->limits.buffer_bytes / SMALL_SHARE)
+		return m;
+	small = malloc(room);
+	if (!small)
+		return m;
+	*small = (struct message){
+		.data = (uint8_t *)(small + 1), .len = m->len, .room = room, .is_reply = true, .is_small = true
+	};
+	memcpy(small->data, m->data, m->len);
+	mds->small_bytes += room;
+	message_release(mds, m);
+	return small;
 }
 
 void message_pool_release(struct mds *mds)
@@ -170,7 +198,13 @@ int conn_send(struct conn *conn, void *msg, uint32_t len)
 
 static void send_stalled(struct reactor_timer *t)
 {
-	conn_cut(t->owner, "it does not read its replies");
+	struct conn *conn = t->owner;
+	struct mds *mds = conn->mds;
+
+	if (mds->nr_waiting == 0 && reactor_now_ns(mds->reactor) < conn->send_since_ns + SEND_STALL_NS)
+		reactor_timer_arm(mds->reactor, t, reactor_now_ns(mds->reactor) + SEND_PRESS_NS);
+	else
+		conn_cut(conn, "it does not read its replies");
 }
 
 /* Send what is queued, a batch in one call. */
@@ -179,18 +213,21 @@ static FIBER_FN int send_batch(struct conn *conn)
 	struct message *batch[SEND_BATCH];
 	struct iovec iov[2 * SEND_BATCH];
 	unsigned int nr = 0;
+	uint64_t bytes = 0;
 	int err;
 
-	while (nr < SEND_BATCH && !list_is_empty(&conn->outgoing)) {
+	while (nr < SEND_BATCH && bytes < SEND_BYTES && !list_is_empty(&conn->outgoing)) {
 		struct message *m = container_of(conn->outgoing.next, struct message, link);
 
 		list_del(&m->link);
 		conn->outgoing_bytes -= m->len;
 		iov[(size_t)2 * nr] = (struct iovec){ m->mark, sizeof(m->mark) };
 		iov[(size_t)2 * nr + 1] = (struct iovec){ m->data, m->len };
+		bytes += m->len;
 		batch[nr++] = m;
 	}
-	reactor_timer_arm(conn->mds->reactor, &conn->send_timer, reactor_now_ns(conn->mds->reactor) + SEND_STALL_NS);
+	conn->send_since_ns = reactor_now_ns(conn->mds->reactor);
+	reactor_timer_arm(conn->mds->reactor, &conn->send_timer, conn->send_since_ns + SEND_PRESS_NS);
 	err = sock_send(conn->sock, iov, 2 * nr);
 	reactor_timer_cancel(conn->mds->reactor, &conn->send_timer);
 	for (unsigned int i = 0; i < nr; i++) {
@@ -241,7 +278,9 @@ static FIBER_FN void start_request(struct conn *conn, uint8_t *msg, uint32_t len
 
 	while (!conn->closed && conn->nr_requests >= mds->config->limits.requests_per_connection)
 		wait_queue_wait(&conn->changed);
+	mds->nr_waiting++;
 	fiber_sem_take(&mds->requests, 1);
+	mds->nr_waiting--;
 	conn->nr_requests++;
 	request = conn->closed ? NULL : malloc(sizeof(*request));
 	if (request) {
@@ -258,6 +297,31 @@ static FIBER_FN void start_request(struct conn *conn, uint8_t *msg, uint32_t len
 	fiber_sem_give(&mds->requests, 1);
 }
 
+/* The memory of the record that is being received has changed. */
+static void partial_count(struct conn *conn)
+{
+	conn->mds->partial_bytes += conn->record.room;
+	conn->mds->partial_bytes -= conn->partial_bytes;
+	conn->partial_bytes = conn->record.room;
+}
+
+/* Records that have begun may hold no more memory than three 8ths of what there is: the oldest goes. */
+static void partial_limit(struct mds *mds)
+{
+	struct conn *conn, *oldest = NULL;
+
+	if (mds->partial_bytes <= mds->config->limits.buffer_bytes / 8 * 3)
+		return;
+	list_for_each_entry(conn, &mds->conns, by_mds)
+	{
+		if (!conn->closed && conn->record.room >= PARTIAL_LARGE &&
+		    (!oldest || conn->last_ns < oldest->last_ns))
+			oldest = conn;
+	}
+	if (oldest)
+		conn_cut(oldest, "its request arrives too slowly, and memory is short");
+}
+
 /* A whole record is there. */
 static FIBER_FN void take_record(struct conn *conn)
 {
@@ -265,6 +329,7 @@ static FIBER_FN void take_record(struct conn *conn)
 	uint32_t len, xid;
 	uint8_t *msg = wire_record_take(&conn->record, &len);
 
+	partial_count(conn);
 	conn->last_ns = reactor_now_ns(conn->mds->reactor);
 	conn->bytes_in += len;
 	if (wire_rpc_peek(msg, len, &xid, &type)) {
@@ -279,35 +344,18 @@ static FIBER_FN void take_record(struct conn *conn)
 	}
 }
 
-/* Records that have begun may hold no more memory than half of what there is for requests: the oldest large one goes.
- */
-static void limit_partial(struct mds *mds)
-{
-	struct conn *conn, *oldest = NULL;
-	uint64_t bytes = 0;
-
-	list_for_each_entry(conn, &mds->conns, by_mds)
-	{
-		bytes += conn->record.room;
-		if (!conn->closed && conn->record.room >= PARTIAL_LARGE &&
-		    (!oldest || conn->last_ns < oldest->last_ns))
-			oldest = conn;
-	}
-	if (bytes > mds->config->limits.buffer_bytes / 2 && oldest)
-		conn_cut(oldest, "its request arrives too slowly, and memory is short");
-}
-
 /* A record that grows may make memory short. */
-static void watch_room(struct conn *conn, uint32_t before)
+static void watch_room(struct conn *conn)
 {
-	if (conn->record.room > before && conn->record.room >= PARTIAL_LARGE)
-		limit_partial(conn->mds);
+	if (conn->record.room > conn->partial_bytes) {
+		partial_count(conn);
+		partial_limit(conn->mds);
+	}
 }
 
 /* The rest of a large record, without a copy.  Errors of wire_record_filled(); -EPIPE: the connection has ended. */
 static FIBER_FN int read_direct(struct conn *conn)
 {
-	uint32_t room = conn->record.room;
 	ssize_t got;
 	size_t len;
 	void *at;
@@ -315,7 +363,7 @@ static FIBER_FN int read_direct(struct conn *conn)
 
 	if (err)
 		return err;
-	watch_room(conn, room);
+	watch_room(conn);
 	got = conn->closed ? -EPIPE : sock_recv(conn->sock, at, len);
 	if (got <= 0)
 		return -EPIPE;
@@ -334,13 +382,12 @@ static FIBER_FN int read_input(struct conn *conn)
 	if (got <= 0)
 		return -EPIPE;
 	while (pos < (size_t)got && !conn->closed) {
-		uint32_t room = conn->record.room;
 		int err = wire_record_feed(&conn->record, conn->input + pos, (size_t)got - pos, &used);
 
 		if (err < 0)
 			return err;
 		pos += used;
-		watch_room(conn, room);
+		watch_room(conn);
 		if (err > 0)
 			take_record(conn);
 	}
@@ -372,6 +419,7 @@ static FIBER_FN void read_main(void *arg)
 			conn_cut(conn, why_cut(err));
 	}
 	wire_record_release(&conn->record);
+	partial_count(conn);
 	conn_drop(conn);
 }
 

@@ -28,8 +28,10 @@ struct conn {
 	struct wait_queue changed;
 	struct wire_record record; /* being received */
 	uint8_t input[CONN_INPUT]; /* what has come and not been taken apart */
+	uint32_t partial_bytes;	   /* its memory, as counted in mds.partial_bytes */
 	struct reactor_timer send_timer;
-	struct list outgoing; /* struct message */
+	uint64_t send_since_ns; /* what is being sent was begun then */
+	struct list outgoing;	/* struct message */
 	uint64_t outgoing_bytes;
 	struct wait_queue send_work;
 	struct list binds; /* struct conn_bind.by_conn: sessions it serves */

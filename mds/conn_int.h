@@ -14,6 +14,7 @@ struct message {
 	uint8_t *data;
 	uint32_t len;
 	uint32_t room; /* of a reply: bytes at data */
+	bool is_small; /* memory of its own, no place among the requests in flight */
 	bool is_reply; /* counts as a request in flight until it is sent, and its memory goes back to the pool */
 };
 
@@ -22,6 +23,11 @@ struct message {
  * has been counted (mds.requests).  NULL: no memory.
  */
 struct message *message_take(struct mds *mds) MUST_CHECK;
+/*
+ * A reply that is written: if it is short it moves to memory of its size, and the large buffer and the request's
+ * place are free at once; so who is slow to read holds little.
+ */
+struct message *message_shrink(struct mds *mds, struct message *m) MUST_CHECK;
 /* Give it back, and the request's place with it. */
 void message_release(struct mds *mds, struct message *m);
 void message_pool_release(struct mds *mds);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Leases (RFC 8881, 8.3).  Promises: a client that is not heard of keeps what it has until the courtesy time is over;
- * one that was never confirmed goes with its lease.  Looks twice a lease while there are clients, and sleeps when
+ * one that was never confirmed goes with its lease; and a silent one makes room for another when there is
+ * no place left.  Looks twice a lease while there are clients, and sleeps when
  * there are none.
  */
 
@@ -29,9 +30,10 @@ static struct client *lease_over(struct mds *mds)
 		if (silent <= lease_ns)
 			break;
 		client->courtesy = true;
-		if (!client->busy && (!client->confirmed || silent > keep_ns))
+		if (!client->busy && (mds->clients_wanted || !client->confirmed || silent > keep_ns))
 			return client;
 	}
+	mds->clients_wanted = false;
 	return NULL;
 }
 
@@ -44,6 +46,7 @@ static FIBER_FN void lease_main(void *arg)
 	while (!mds->stopping) {
 		grace_consider(mds);
 		while (!mds->stopping && (client = lease_over(mds))) {
+			mds->clients_wanted = false;
 			if (client->confirmed)
 				log_info("client %lx (%s) was silent for too long: what it held is given up",
 					 (unsigned long)client->id, client->peer);

@@ -92,6 +92,9 @@ struct mds {
 	uint64_t next_conn;
 	struct server *server;
 	struct fiber_sem requests; /* in flight in all */
+	unsigned int nr_waiting;   /* connections that wait for one of them */
+	uint64_t partial_bytes;	   /* memory of records that are being received */
+	uint64_t small_bytes;	   /* short replies that wait to be sent */
 	struct list buffers;	   /* free reply buffers */
 	unsigned int nr_buffers;
 	bool stopping;
@@ -99,6 +102,7 @@ struct mds {
 	unsigned int nr_fibers; /* that must end before the mds may be freed */
 	struct fiber *lease_fiber;
 	struct wait_queue lease_work;
+	bool clients_wanted; /* the table is full: the longest silent whose lease is over makes room */
 	struct mds_counts counts;
 };
 

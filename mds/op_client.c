@@ -80,8 +80,11 @@ static struct client *exchange_new(struct compound *c, const struct EXCHANGE_ID4
 		return NULL;
 	client = client_new(mds, owner->co_ownerid.co_ownerid_val, owner->co_ownerid.co_ownerid_len,
 			    owner->co_verifier);
-	if (!client)
+	if (!client) {
+		mds->clients_wanted = true;
+		wait_queue_wake_all(&mds->lease_work);
 		return NULL;
+	}
 	client->flags = args->eia_flags;
 	client->has_cred = c->has_cred;
 	client->cred = c->cred;
@@ -209,6 +212,9 @@ static int complete_body(struct txn *txn, void *arg)
 	struct compound *c = arg;
 	struct client after = *c->client;
 
+	/* A client that is being destroyed must not come back as an item. */
+	if (c->session->gone)
+		return -EBUSY;
 	after.reclaim_complete = true;
 	return client_put(txn, &after);
 }

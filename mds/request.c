@@ -187,5 +187,5 @@ FIBER_FN void request_serve(struct conn *conn, uint8_t *msg, uint32_t len)
 	free(msg);
 	if (m->len == 0 && !conn->closed)
 		conn_cut(conn, "a request without an answer");
-	conn_queue(conn, m);
+	conn_queue(conn, m->len ? message_shrink(conn->mds, m) : m);
 }
