@@ -21,12 +21,12 @@
 static const char config_text[] = "listen = [ \"" SERVER_ADDR ":2049\" ];\n"
 				  "lease_seconds = 30;\n"
 				  "grace_seconds = 30;\n"
-				  "courtesy_seconds = 3600;\n"
-				  "limits = { buffer_bytes = \"64M\"; };\n";
+				  "courtesy_seconds = 3600;\n";
 
 const char *nfs_test_exports = "exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;\n"
 			       "  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
 const char *nfs_test_path = "/";
+const char *nfs_test_limits = "buffer_bytes = \"64M\";";
 
 struct nfs_world {
 	struct store store;
@@ -42,8 +42,7 @@ static struct config *world_config(struct nfs_world *w)
 	char text[4096];
 	struct config *config;
 
-	snprintf(text, sizeof(text), "%s%s", config_text, nfs_test_exports);
-
+	snprintf(text, sizeof(text), "%slimits = { %s };\n%s", config_text, nfs_test_limits, nfs_test_exports);
 	if (config_load_text(text, strlen(text), "test", NULL, &config, &w->why)) {
 		fprintf(stderr, "the test's configuration: %s\n", w->why.nr ? w->why.items[0].text : "no memory");
 		abort();
@@ -70,6 +69,20 @@ int nfs_test_start(struct nfs_test *t)
 	t->net = sim_net_host(w->net, CLIENT_ADDR);
 	snprintf(t->path, sizeof(t->path), "%s", nfs_test_path);
 	return sock_addr_parse(SERVER_ADDR ":2049", &t->addr);
+}
+
+struct net *nfs_test_host(struct nfs_test *t, const char *addr)
+{
+	struct nfs_world *w = t->world;
+
+	return sim_net_host(w->net, addr);
+}
+
+const struct config *nfs_test_config(const struct nfs_test *t)
+{
+	const struct nfs_world *w = t->world;
+
+	return w->config;
 }
 
 static FIBER_FN int world_serve(struct nfs_world *w, bool discard_state)

@@ -12,6 +12,8 @@
  */
 extern const char *nfs_test_exports;
 extern const char *nfs_test_path;
+/* Likewise: what stands in the group "limits". */
+extern const char *nfs_test_limits;
 
 /*
  * Outside of fibers: set t->reactor, t->net, t->addr, t->path and, for the others, t->world.  -ENOSYS: there is
@@ -24,6 +26,10 @@ FIBER_FN int nfs_test_serve(struct nfs_test *t) MUST_CHECK;
 FIBER_FN int nfs_test_kill(struct nfs_test *t) MUST_CHECK;
 /* The same, and the state of clients is discarded: a grace period follows (--discard-state). */
 FIBER_FN int nfs_test_kill_discard(struct nfs_test *t) MUST_CHECK;
+/* With our own server: another host, and what the server was told. */
+struct config;
+struct net *nfs_test_host(struct nfs_test *t, const char *addr);
+const struct config *nfs_test_config(const struct nfs_test *t);
 /* In that fiber again, when all connections are closed. */
 FIBER_FN void nfs_test_unserve(struct nfs_test *t);
 /* Outside of fibers: free all that nfs_test_start() made, t->reactor too. */
