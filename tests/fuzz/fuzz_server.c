@@ -35,7 +35,7 @@ enum command {
 	DO_ALONE,      /* operations without SEQUENCE */
 	DO_IN_SESSION, /* operations behind SEQUENCE */
 	DO_IN_ROOT,    /* behind SEQUENCE and PUTROOTFH */
-	DO_IN_FILE,    /* behind SEQUENCE and an OPEN, whose state id is the current one */
+	DO_IN_FILE,    /* behind SEQUENCE and an OPEN, whose file and state id are current and saved */
 	DO_AGAIN,      /* the last record again */
 	DO_RECONNECT,
 	DO_WAIT,
@@ -53,6 +53,7 @@ struct world {
 	char sessionid[NFS4_SESSIONID_SIZE];
 	uint32_t seqids[SLOTS];
 	uint64_t clientid;
+	bool has_session;
 	uint32_t len;
 	uint8_t msg[4 + MESSAGE_MAX + 4096]; /* the last record */
 };
@@ -68,8 +69,11 @@ static const char config_text[] =
 static void record_begin(struct wire_enc *enc, struct world *w)
 {
 	struct wire_call call = { .xid = 7, .prog = NFS4_PROGRAM, .vers = NFS_V4, .proc = NFSPROC4_COMPOUND };
+	struct wire_authsys root = { 0 };
+	char cred[MAX_AUTH_BYTES];
 
 	wire_enc_init(enc, w->msg + 4, sizeof(w->msg) - 4);
+	fuzz_require(wire_authsys_put(&root, cred, &call.cred) == 0);
 	fuzz_require(wire_call_put(enc, &call) == 0);
 }
 
@@ -114,7 +118,9 @@ static FIBER_FN uint32_t receive(struct world *w, unsigned int conn, uint8_t *bu
 	return len;
 }
 
-/* One operation alone; its result. */
+static void add_sequence(struct world *w, struct wire_compound_out *out, uint32_t slot);
+
+/* One operation; its result.  In the session, if there is one. */
 static FIBER_FN void ask(struct world *w, const struct nfs_argop4 *op, struct nfs_resop4 *ret_res,
 			 struct wire_arena *arena)
 {
@@ -126,13 +132,18 @@ static FIBER_FN void ask(struct world *w, const struct nfs_argop4 *op, struct nf
 	struct wire_dec dec;
 
 	record_begin(&enc, w);
-	fuzz_require(wire_args_begin(&out, &enc, "", 0, 2) == 0 && wire_args_add(&out, op) == 0);
+	fuzz_require(wire_args_begin(&out, &enc, "", 0, 2) == 0);
+	if (w->has_session)
+		add_sequence(w, &out, 0);
+	fuzz_require(wire_args_add(&out, op) == 0);
 	wire_args_end(&out);
 	record_end(w, wire_compound_size(&out));
 	pour(w, 0, w->msg, w->len);
 	wire_dec_init(&dec, buf + 4, receive(w, 0, buf, sizeof(buf)) - 4, arena);
 	fuzz_require(wire_reply_get(&dec, &reply) == 0 && wire_results_open(&in, &dec) == 0);
-	fuzz_require(wire_results_next(&in, ret_res) == 0);
+	do {
+		fuzz_require(wire_results_next(&in, ret_res) == 0);
+	} while (ret_res->resop == OP_SEQUENCE);
 }
 
 static FIBER_FN void make_session(struct world *w)
@@ -166,6 +177,10 @@ static FIBER_FN void make_session(struct world *w)
 	fuzz_require(res.nfs_resop4_u.opcreate_session.csr_status == NFS4_OK);
 	memcpy(w->sessionid, res.nfs_resop4_u.opcreate_session.CREATE_SESSION4res_u.csr_resok4.csr_sessionid,
 	       sizeof(w->sessionid));
+	w->has_session = true;
+	op = (struct nfs_argop4){ .argop = OP_RECLAIM_COMPLETE };
+	ask(w, &op, &res, &arena);
+	fuzz_require(res.nfs_resop4_u.opreclaim_complete.rcr_status == NFS4_OK);
 	wire_arena_release(&arena);
 }
 
@@ -203,7 +218,7 @@ static void add_open(struct world *w, struct wire_compound_out *out)
 /* Operations from the input behind what @command puts before them. */
 static void make_compound(struct world *w, enum command command, struct fuzz_input *in)
 {
-	struct nfs_argop4 root = { .argop = OP_PUTROOTFH };
+	struct nfs_argop4 root = { .argop = OP_PUTROOTFH }, save = { .argop = OP_SAVEFH };
 	uint8_t head = fuzz_u8(in);
 	size_t size = min_u64(fuzz_u16(in), MESSAGE_MAX);
 	struct wire_compound_out out;
@@ -221,8 +236,10 @@ static void make_compound(struct world *w, enum command command, struct fuzz_inp
 		add_sequence(w, &out, head % SLOTS);
 	if (command == DO_IN_ROOT || command == DO_IN_FILE)
 		fuzz_require(wire_args_add(&out, &root) == 0);
-	if (command == DO_IN_FILE)
+	if (command == DO_IN_FILE) {
 		add_open(w, &out);
+		fuzz_require(wire_args_add(&out, &save) == 0);
+	}
 	out.nr += (head >> 2) % 16;
 	wire_args_end(&out);
 	len = wire_compound_size(&out);
@@ -338,12 +355,81 @@ static void seed_op(uint32_t number)
 	fuzz_seed_write(name, buf, len);
 }
 
+/* Operations that succeed behind an OPEN, with its state id as the current one. */
+static void seed_ops(const char *name, const struct nfs_argop4 *ops, unsigned int nr)
+{
+	static uint8_t buf[8192];
+	struct wire_enc enc;
+	uint32_t size;
+
+	wire_enc_init(&enc, buf + 4, sizeof(buf) - 4);
+	for (unsigned int i = 0; i < nr; i++)
+		fuzz_require(wire_put(&enc, nfs_argop4, (struct nfs_argop4 *)(uintptr_t)&ops[i]) == 0);
+	size = wire_enc_pos(&enc);
+	buf[0] = DO_IN_FILE;
+	buf[1] = (uint8_t)(nr << 2);
+	buf[2] = (uint8_t)size;
+	buf[3] = (uint8_t)(size >> 8);
+	fuzz_seed_write(name, buf, 4 + size);
+}
+
+static void seed_good(void)
+{
+	static const struct stateid4 current = { .seqid = 1 };
+	static char owner[] = "l", data[] = "some data";
+	struct nfs_argop4 ops[4] = {
+		{ .argop = OP_LOCK }, { .argop = OP_LOCKT }, { .argop = OP_LOCK }, { .argop = OP_LOCKU }
+	};
+	struct LOCK4args *lock = &ops[0].nfs_argop4_u.oplock;
+	struct open_to_lock_owner4 *first = &lock->locker.locker4_u.open_owner;
+
+	*lock = (struct LOCK4args){ .locktype = WRITE_LT, .length = 10, .locker.new_lock_owner = TRUE };
+	first->open_stateid = current;
+	first->lock_owner.owner.owner_len = 1;
+	first->lock_owner.owner.owner_val = owner;
+	ops[1].nfs_argop4_u.oplockt = (struct LOCKT4args){ .locktype = READ_LT, .offset = 5, .length = 10 };
+	ops[1].nfs_argop4_u.oplockt.owner = first->lock_owner;
+	ops[2].nfs_argop4_u.oplock = (struct LOCK4args){ .locktype = READ_LT, .offset = 5, .length = 20 };
+	ops[2].nfs_argop4_u.oplock.locker.locker4_u.lock_owner.lock_stateid = current;
+	ops[3].nfs_argop4_u.oplocku =
+		(struct LOCKU4args){ .locktype = READ_LT, .lock_stateid = current, .length = 7 };
+	seed_ops("locks", ops, 4);
+
+	memset(ops, 0, sizeof(ops));
+	ops[0].argop = OP_WRITE;
+	ops[0].nfs_argop4_u.opwrite = (struct WRITE4args){ .stateid = current, .stable = FILE_SYNC4 };
+	ops[0].nfs_argop4_u.opwrite.data.data_len = sizeof(data);
+	ops[0].nfs_argop4_u.opwrite.data.data_val = data;
+	ops[1].argop = OP_COPY;
+	ops[1].nfs_argop4_u.opcopy = (struct COPY4args){ .ca_src_stateid = current,
+							 .ca_dst_stateid = current,
+							 .ca_dst_offset = 8192,
+							 .ca_count = 10,
+							 .ca_consecutive = TRUE,
+							 .ca_synchronous = TRUE };
+	ops[2] = ops[1];
+	ops[2].nfs_argop4_u.opcopy.ca_synchronous = FALSE;
+	ops[2].nfs_argop4_u.opcopy.ca_dst_offset = 65536;
+	ops[3].argop = OP_READ_PLUS;
+	ops[3].nfs_argop4_u.opread_plus = (struct READ_PLUS4args){ .rpa_stateid = current, .rpa_count = 16384 };
+	seed_ops("copies", ops, 4);
+
+	memset(ops, 0, sizeof(ops));
+	ops[0].argop = OP_OPEN_DOWNGRADE;
+	ops[0].nfs_argop4_u.opopen_downgrade =
+		(struct OPEN_DOWNGRADE4args){ .open_stateid = current, .share_access = OPEN4_SHARE_ACCESS_READ };
+	ops[1].argop = OP_CLOSE;
+	ops[1].nfs_argop4_u.opclose.open_stateid = current;
+	seed_ops("close", ops, 2);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	log_set_level(LOG_LEVEL_ERR);
 	if (fuzz_seed_dir()) {
 		for (uint32_t op = OP_ACCESS; op <= OP_REMOVEXATTR; op++)
 			seed_op(op);
+		seed_good();
 		exit(0);
 	}
 	return 0;
