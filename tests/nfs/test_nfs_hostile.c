@@ -22,7 +22,7 @@
 #define SECOND		  (1000 * MS)
 #define WORLD_BYTES	  (4u << 20)		     /* of the good client, disks, and the store's caches */
 #define WORLD_CONN_BYTES  (2u * (64u << 10) + 8192u) /* of the simulated network, for each connection */
-#define SERVER_CONN_BYTES (4u << 10)
+#define SERVER_CONN_BYTES (16u << 10)
 
 struct siege {
 	struct nfs_test *t;
