@@ -35,6 +35,9 @@ FIBER_FN void sim_chaos_check(struct nfs_sim *sim, uint64_t *ret_inodes, uint64_
 	struct check_result result;
 	int err = check_run(sim->store.fs, &opt, &result);
 
+	/* With the power it all goes. */
+	if (!sim_disk_has_power(sim->store.disks[0]))
+		return;
 	if (err || result.errors > 0)
 		sim_fail(sim, NULL, "volume", "%llu errors (%d): %s", (unsigned long long)result.errors, -err,
 			 finding.text);
@@ -42,13 +45,18 @@ FIBER_FN void sim_chaos_check(struct nfs_sim *sim, uint64_t *ret_inodes, uint64_
 	*ret_data_blocks = result.data_blocks;
 }
 
-FIBER_FN void sim_chaos_serve(struct nfs_sim *sim)
+static FIBER_FN int chaos_start(struct nfs_sim *sim, struct why *why)
 {
 	const struct server_options opt = { .discard_state = false };
-	struct why why = { "" };
-	int err = server_start(sim->store.r, sim->store.fs, sim->server_host, sim->config, &opt, &sim->mds, &why);
 
-	if (err)
+	return server_start(sim->store.r, sim->store.fs, sim->server_host, sim->config, &opt, &sim->mds, why);
+}
+
+FIBER_FN void sim_chaos_serve(struct nfs_sim *sim)
+{
+	struct why why = { "" };
+
+	if (chaos_start(sim, &why))
 		sim_fail(sim, NULL, "start", "the server does not start: %s", why.text);
 }
 
@@ -59,6 +67,17 @@ FIBER_FN void sim_chaos_stop(struct nfs_sim *sim)
 	sim->report.resumed += sim->mds->counts.resumed;
 	server_stop(sim->mds);
 	sim->mds = NULL;
+}
+
+static bool has_power(const struct nfs_sim *sim)
+{
+	return sim_disk_has_power(sim->store.disks[0]);
+}
+
+/* A power cut that was ordered for later does not come. */
+static void chaos_disarm(struct nfs_sim *sim)
+{
+	sim_disk_power_off_at(sim->store.disks[0], UINT64_C(1) << 40, false, SIM_POWER_ERRORS);
 }
 
 /* Stopped as by an administrator, unmounted, and started again. */
@@ -72,24 +91,54 @@ static FIBER_FN void chaos_restart(struct nfs_sim *sim)
 	sim_chaos_serve(sim);
 }
 
-static FIBER_FN void chaos_kill(struct nfs_sim *sim)
+/* After a power cut.  False: there was another one before the server stood. */
+static FIBER_FN bool chaos_recover(struct nfs_sim *sim)
 {
+	struct why why = { "" };
 	uint64_t inodes, blocks;
+	int err;
 
-	sim->report.kills++;
-	/* From now on nothing reaches the disk or the network; what still runs fails and ends. */
-	for (unsigned int i = 0; i < sim->store.cfg.nr_disks; i++)
-		sim_disk_power_off(sim->store.disks[i], SIM_POWER_ERRORS);
-	sim_net_host_crash(sim->net, sim->server_host);
-	sim_chaos_stop(sim);
 	store_power_cut(&sim->store, dice_roll(&sim->dice));
 	sim->server_host = sim_net_host(sim->net, "10.0.0.1");
-	if (store_mount(&sim->store))
+	if (dice_below(&sim->dice, 4) == 0)
+		sim_disk_power_off_at(sim->store.disks[0], 1 + dice_below(&sim->dice, 4), false, SIM_POWER_ERRORS);
+	err = store_mount(&sim->store);
+	if (!has_power(sim))
+		return false;
+	if (err)
 		sim_fail(sim, NULL, "mount", "%s", sim->store.why.text);
 	sim_chaos_check(sim, &inodes, &blocks);
 	if (dice_below(&sim->dice, 3) == 0)
 		fiber_sleep_ns(dice_below(&sim->dice, dice_below(&sim->dice, 3) ? SIM_S : 2 * SIM_LEASE_S * SIM_S));
-	sim_chaos_serve(sim);
+	err = chaos_start(sim, &why);
+	if (err && has_power(sim))
+		sim_fail(sim, NULL, "start", "the server does not start: %s", why.text);
+	chaos_disarm(sim);
+	if (!err && has_power(sim))
+		return true;
+	sim_net_host_crash(sim->net, sim->server_host);
+	if (!err)
+		sim_chaos_stop(sim);
+	return false;
+}
+
+static FIBER_FN void chaos_kill(struct nfs_sim *sim)
+{
+	/* At times it goes on for a little and nobody hears of it: what is done then was never answered. */
+	bool unheard = dice_below(&sim->dice, 3) == 0;
+
+	sim->report.kills++;
+	if (unheard) {
+		sim_net_host_crash(sim->net, sim->server_host);
+		fiber_sleep_ns(dice_below(&sim->dice, 20 * SIM_MS));
+	}
+	/* From now on nothing reaches the disk or the network; what still runs fails and ends. */
+	sim_disk_power_off(sim->store.disks[0], SIM_POWER_ERRORS);
+	if (!unheard)
+		sim_net_host_crash(sim->net, sim->server_host);
+	sim_chaos_stop(sim);
+	while (!chaos_recover(sim))
+		sim->report.kills++;
 }
 
 static struct sim_client *chaos_client(struct nfs_sim *sim)
