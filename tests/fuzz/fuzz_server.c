@@ -440,9 +440,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world w;
 	struct store_config cfg = { .seed = 1 };
 	struct script script = { &w, { data, size } };
-	struct why_list why;
+	static struct why_list why;
 
 	memset(&w, 0, sizeof(w));
+	memset(&why, 0, sizeof(why));
 	fuzz_require(config_load_text(config_text, strlen(config_text), "fuzz", NULL, &w.config, &why) == 0);
 	store_init(&w.store, &cfg);
 	w.net = sim_net_new(w.store.r, 1, NULL);
