@@ -141,13 +141,13 @@ static FIBER_FN nfsstat4 copy_now(struct compound *c, struct copy_job *job, stru
 		compound_also_init(&also, c, fill_copy_body, &now);
 		err = copy_job_step(job, &also.also);
 	}
-	if (err && job->done == 0)
+	if (err && job->written == 0)
 		return nfs_status(err);
 	compound_saw(c, job->src.ino);
 	compound_did(c, job->seq);
 	if (!err && now.filled)
 		return NFS4_OK;
-	job->len = job->done;
+	job->len = err ? job->written : job->done;
 	return nfs_status(compound_run(c, &opt, note_copy_body, &now));
 }
 
@@ -158,21 +158,40 @@ static bool wants_async(const struct compound *c, const struct COPY4args *args, 
 	return !args->ca_synchronous && job->len > max && copy_may_start(c) && backchannel_has_path(c->client);
 }
 
-static nfsstat4 copy_later(struct compound *c, const struct copy_job *job, struct COPY4resok *ok)
-{
-	struct stateid4 *stateid = wire_arena_alloc(&c->arena, sizeof(*stateid));
+struct copy_later {
+	const struct mds *mds;
+	struct copy *copy;
+	struct COPY4resok *ok;
+	struct stateid4 *stateid;
+};
 
-	if (!stateid || copy_start(c, job, stateid) != 0)
+static int copy_later_body(struct txn *txn, void *arg)
+{
+	struct copy_later *later = arg;
+
+	fill_copy(later->mds, 0, false, later->ok);
+	later->ok->cr_response.wr_callback_id.wr_callback_id_len = 1;
+	later->ok->cr_response.wr_callback_id.wr_callback_id_val = later->stateid;
+	return copy_write(txn, later->copy, later->stateid);
+}
+
+/* Its record goes with the answer: who repeats the request, even after a crash, asks for the same copy. */
+static FIBER_FN nfsstat4 copy_later(struct compound *c, struct copy_job *job, struct COPY4resok *ok)
+{
+	static const struct txn_options opt = { .name = "copy", .log_max = COPY_LOG_WRITE };
+	struct copy_later later = { .mds = c->mds, .ok = ok };
+	int err = -ENOMEM;
+
+	later.stateid = wire_arena_alloc(&c->arena, sizeof(*later.stateid));
+	if (later.stateid)
+		err = copy_new(c, job, &later.copy);
+	if (err) {
+		copy_job_release(job);
 		return NFS4ERR_DELAY;
-	/*
-	 * Nothing durable says that it runs, so a request repeated after a crash begins it anew, as it should;
-	 * repeated before, it gets this answer.
-	 */
-	c->changed = true;
-	fill_copy(c->mds, 0, false, ok);
-	ok->cr_response.wr_callback_id.wr_callback_id_len = 1;
-	ok->cr_response.wr_callback_id.wr_callback_id_val = stateid;
-	return NFS4_OK;
+	}
+	err = compound_run(c, &opt, copy_later_body, &later);
+	copy_go(later.copy, !err);
+	return nfs_status(err);
 }
 
 FIBER_FN nfsstat4 op_copy(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
@@ -201,12 +220,9 @@ FIBER_FN nfsstat4 op_copy(struct compound *c, const struct nfs_argop4 *arg, stru
 		return status;
 	if (copy_job_init(&job, c->mds->fs, &pair.src, &pair.dst, pair.len) != 0)
 		return NFS4ERR_DELAY;
-	if (wants_async(c, args, &job)) {
-		status = copy_later(c, &job, ok);
-		if (status == NFS4_OK)
-			return NFS4_OK;
-	} else
-		status = copy_now(c, &job, ok);
+	if (wants_async(c, args, &job))
+		return copy_later(c, &job, ok);
+	status = copy_now(c, &job, ok);
 	copy_job_release(&job);
 	return status;
 }
@@ -225,12 +241,14 @@ FIBER_FN nfsstat4 op_offload_status(struct compound *c, const struct nfs_argop4 
 	if (status != NFS4_OK)
 		return status;
 	ok->osr_count = copy->job.done;
+	compound_saw(c, copy->job.dst.ino);
 	if (!copy->finished)
 		return NFS4_OK;
 	complete = wire_arena_alloc(&c->arena, sizeof(*complete));
 	if (!complete)
 		return NFS4ERR_DELAY;
 	*complete = copy->status;
+	copy_was_asked(copy);
 	ok->osr_complete.osr_complete_len = 1;
 	ok->osr_complete.osr_complete_val = complete;
 	return NFS4_OK;
@@ -245,5 +263,5 @@ FIBER_FN nfsstat4 op_offload_cancel(struct compound *c, const struct nfs_argop4 
 
 	if (status == NFS4_OK)
 		status = copy_find(c, &stateid, &copy);
-	return status == NFS4_OK ? copy_cancel(copy) : status;
+	return status == NFS4_OK ? copy_cancel(c, copy) : status;
 }

@@ -73,7 +73,7 @@ static const struct op ops[OP_REMOVEXATTR + 1] = {
 	OP(CLONE, clone, FH | SAVED | CHG, SMALL),
 	OP(COPY, copy, FH | SAVED | CHG, SMALL),
 	OP(OFFLOAD_STATUS, offload_status, FH, 0),
-	OP(OFFLOAD_CANCEL, offload_cancel, FH, 0),
+	OP(OFFLOAD_CANCEL, offload_cancel, FH | CHG, SMALL),
 	OP(GETXATTR, getxattr, FH, 0),
 	OP(SETXATTR, setxattr, FH | CHG, SMALL),
 	OP(LISTXATTRS, listxattrs, FH, 0),

@@ -15,6 +15,7 @@
 #include "dev/sock.h"
 #include "mds/client.h"
 #include "mds/conn_int.h"
+#include "mds/copy.h"
 #include "mds/grace.h"
 #include "mds/reaper.h"
 #include "mds/state.h"
@@ -149,6 +150,8 @@ static FIBER_FN int server_load(struct mds *mds, const struct server_options *op
 	err = client_load(mds, opt && opt->discard_state);
 	if (!err)
 		err = state_load(mds);
+	if (!err)
+		err = copy_load(mds);
 	if (err)
 		return why_set(why, err,
 			       "the state of clients cannot be loaded: %s; --discard-state goes on without it",
@@ -204,6 +207,7 @@ FIBER_FN void server_stop(struct mds *mds)
 	server_stop_listening(mds->server);
 	list_for_each_entry(conn, &mds->conns, by_mds) conn_cut(conn, NULL);
 	wait_queue_wake_all(&mds->deleg_gone);
+	copy_stop_all(mds);
 	while (mds->nr_conns > 0 || mds->nr_fibers > 0)
 		wait_queue_wait(&mds->idle);
 	lease_stop(mds);

@@ -22,7 +22,7 @@ enum state_kind {
 	STATE_OPEN = 1,
 	STATE_LOCK = 2,
 	STATE_LAYOUT = 3, /* not yet */
-	STATE_COPY = 4,	  /* an asynchronous COPY; in memory only */
+	STATE_COPY = 4,	  /* an asynchronous COPY (mds/copy.h) */
 	STATE_DELEG = 5,
 };
 

@@ -24,6 +24,7 @@ enum record_type {
 	RECORD_LAYOUT = 8,   /* reserved */
 	RECORD_CALLBACK = 9, /* off = session number: 48 | slot: 8; struct record_callback */
 	RECORD_DELEG = 10,   /* off = state number; struct record_deleg */
+	RECORD_COPY = 11,    /* off = state number; struct record_copy */
 };
 
 struct record_open {
@@ -62,6 +63,27 @@ struct record_deleg {
 	uint8_t zero[3];
 	uint8_t fh[32]; /* the file handle that the client has */
 };
+
+struct record_copy_range {
+	struct le64 ino;
+	struct le64 generation;
+	struct le64 off;
+};
+
+/* An asynchronous COPY. */
+struct record_copy {
+	struct record_copy_range src, dst;
+	struct le64 len;
+	struct le64 done; /* bytes, from the front, on stable storage */
+	struct le64
+		written; /* up to there the destination is as long as it should be: behind it only holes were made */
+	struct le32 status; /* nfsstat4 at its end */
+	uint8_t finished;
+	uint8_t zero[3];
+	uint8_t fh[32]; /* of the destination, as the client knows it */
+};
+
+static_assert(sizeof(struct record_copy) == 112, "copy");
 
 static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)
 {

@@ -104,6 +104,34 @@ static bool print_lock(FILE *out, const void *val, size_t len)
 	return true;
 }
 
+static bool print_callback(FILE *out, struct key key, const void *val, size_t len)
+{
+	const struct record_callback *rec = val;
+	uint64_t off = key_off(key);
+
+	if (len != sizeof(*rec))
+		return false;
+	fprintf(out, "callback slot %" PRIu64 " of session %" PRIu64 ": request %u", off & 0xff, off >> 8,
+		le32_get(rec->seqid));
+	return true;
+}
+
+static bool print_copy(FILE *out, const void *val, size_t len)
+{
+	const struct record_copy *rec = val;
+
+	if (len != sizeof(*rec))
+		return false;
+	fprintf(out,
+		"copy: file %" PRIu64 " at %" PRIu64 " to file %" PRIu64 " at %" PRIu64 ", %" PRIu64 " of %" PRIu64
+		" bytes done",
+		le64_get(rec->src.ino), le64_get(rec->src.off), le64_get(rec->dst.ino), le64_get(rec->dst.off),
+		le64_get(rec->done), le64_get(rec->len));
+	if (rec->finished)
+		fprintf(out, ", ended with status %u", le32_get(rec->status));
+	return true;
+}
+
 bool dump_state_value(FILE *out, struct key key, const void *val, size_t len)
 {
 	if (key_zone(key) != ZONE_STATE)
@@ -123,6 +151,10 @@ bool dump_state_value(FILE *out, struct key key, const void *val, size_t len)
 		return print_locks(out, val, len);
 	case RECORD_LOCK:
 		return print_lock(out, val, len);
+	case RECORD_CALLBACK:
+		return print_callback(out, key, val, len);
+	case RECORD_COPY:
+		return print_copy(out, val, len);
 	default:
 		return false;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* COPY, OFFLOAD_STATUS, OFFLOAD_CANCEL (RFC 7862, 4, 15.2, 15.8, 15.9, 16.1), one behaviour a test. */
+#include "mds/state_record.h"
 #include "tests/mds/io_lab.h"
 
 /* More than one synchronous COPY does where nothing can be shared. */
@@ -187,6 +188,20 @@ static FIBER_FN void do_destination_too_far(struct store *s)
 	CHECK_EQ(copy_range(&f, 0, &g, INODE_SIZE_MAX, 2), NFS4ERR_FBIG);
 }
 
+static FIBER_FN void expect_zeros(struct data_file *f, uint64_t off, uint64_t end)
+{
+	uint8_t *buf = malloc(MIB);
+
+	CHECK(buf);
+	for (uint64_t at = off; at < end; at += MIB) {
+		uint32_t part = (uint32_t)min_u64(MIB, end - at);
+
+		CHECK_EQ(data_file_read(f, at, buf, part), part);
+		CHECK(data_file_is_zero(buf, part));
+	}
+	free(buf);
+}
+
 static FIBER_FN void do_within_one_file(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
@@ -311,7 +326,7 @@ static FIBER_FN struct stateid4 copy_begin(struct data_file *f, struct data_file
 	CHECK_EQ(ok.cr_response.wr_callback_id.wr_callback_id_len, 1);
 	CHECK_EQ(ok.cr_response.wr_count, 0);
 	CHECK(!ok.cr_requirements.cr_synchronous);
-	CHECK(lab.changed);
+	CHECK(lab.recorded);
 	return ok.cr_response.wr_callback_id.wr_callback_id_val[0];
 }
 
@@ -337,6 +352,35 @@ static FIBER_FN nfsstat4 copy_stop(struct data_file *g, const struct stateid4 *s
 	return lab_run(op_offload_cancel, &arg);
 }
 
+/* Items of asynchronous copies. */
+struct items {
+	unsigned int nr;
+};
+
+static int count_body(struct txn *txn, void *arg)
+{
+	struct items *items = arg;
+	struct key from = record_key(lab.client.id, RECORD_COPY, 0);
+	struct key last = record_key(lab.client.id, RECORD_COPY, KEY_LOW_MAX);
+	struct item item;
+	int err;
+
+	items->nr = 0;
+	while (!(err = txn_next(txn, from, last, &item))) {
+		items->nr++;
+		from = key_next(item.key);
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+static FIBER_FN unsigned int nr_items(struct store *s)
+{
+	struct items items;
+
+	CHECK_EQ(txn_read(s->fs, count_body, &items), 0);
+	return items.nr;
+}
+
 static FIBER_FN void wait_for_end(void)
 {
 	while (lab.mds.nr_fibers > 0)
@@ -356,7 +400,9 @@ static FIBER_FN void do_asynchronous(struct store *s)
 	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
 	CHECK_EQ(status.osr_complete.osr_complete_len, 0);
 	CHECK(status.osr_count < LONG_COPY);
+	CHECK_EQ(nr_items(s), 1);
 	wait_for_end();
+	CHECK_EQ(nr_items(s), 0);
 	CHECK_EQ(lab.nr_callbacks, 1);
 	CHECK(!memcmp(&lab.cb.coa_stateid, &stateid, sizeof(stateid)));
 	CHECK_EQ(lab.cb.coa_fh.nfs_fh4_len, FH_SIZE);
@@ -406,16 +452,26 @@ static FIBER_FN void do_finished(struct store *s)
 	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4ERR_BAD_STATEID);
 }
 
-/* A client that cannot be reached is not called for ever. */
+/* A client that cannot be reached is called until it has heard it, with pauses. */
 static FIBER_FN void do_unreachable(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid;
+	unsigned int before;
 
 	lab_fill(&f, 0, LONG_COPY + 1, 0);
 	lab.cb_err = -ENOTCONN;
-	copy_begin(&f, &g);
+	stateid = copy_begin(&f, &g);
+	fiber_sleep_ns(1000 * LAB_SECOND);
+	CHECK(lab.nr_callbacks > 90 && lab.nr_callbacks < 120);
+	before = lab.nr_callbacks;
+	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
+	CHECK_EQ(status.osr_complete.osr_complete_len, 1);
+	/* Now it knows. */
 	wait_for_end();
-	CHECK(lab.nr_callbacks > 3 && lab.nr_callbacks < 100);
+	CHECK(lab.nr_callbacks <= before + 1);
+	CHECK_EQ(nr_items(s), 0);
 }
 
 /* 15.8.3: nothing is written after that, and no callback comes. */
@@ -431,12 +487,14 @@ static FIBER_FN void do_cancel(struct store *s)
 	while (data_file_size(&g) == 0)
 		fiber_yield();
 	CHECK_EQ(copy_stop(&g, &stateid), NFS4_OK);
+	CHECK(lab.recorded);
 	CHECK(data_file_size(&g) < LONG_COPY);
 	change = data_file_inode(&g).change;
 	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4ERR_BAD_STATEID);
 	wait_for_end();
 	CHECK_EQ(data_file_inode(&g).change, change);
 	CHECK_EQ(lab.nr_callbacks, 0);
+	CHECK_EQ(nr_items(s), 0);
 }
 
 /* The stateid counts for its client and file only. */
@@ -499,6 +557,156 @@ static FIBER_FN void do_bounded(struct store *s)
 	CHECK_EQ(lab.nr_callbacks, COPY_ASYNC_CLIENT_MAX);
 }
 
+/* A server that stops, and another one that starts with what was recorded. */
+static FIBER_FN void start_anew(void)
+{
+	lab.mds.stopping = true;
+	copy_stop_all(&lab.mds);
+	wait_for_end();
+	CHECK(!lab.mds.copies);
+	lab.mds.stopping = false;
+	if (!lab.mds.clients)
+		HASH_ADD(hh, lab.mds.clients, id, sizeof(lab.client.id), &lab.client);
+	CHECK_EQ(copy_load(&lab.mds), 0);
+}
+
+/* After a restart it goes on behind what was done, not from the start. */
+static FIBER_FN void do_goes_on(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct OFFLOAD_STATUS4resok status;
+	struct stateid4 stateid;
+	uint64_t before;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	stateid = copy_begin(&f, &g);
+	for (unsigned int i = 0; i < 5; i++) {
+		before = data_file_size(&g);
+		while (data_file_size(&g) == before)
+			fiber_yield();
+		start_anew();
+		CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
+		CHECK_EQ(status.osr_count, data_file_size(&g));
+		CHECK(status.osr_count > before);
+		CHECK_EQ(status.osr_complete.osr_complete_len, 0);
+	}
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 1);
+	CHECK(!memcmp(&lab.cb.coa_stateid, &stateid, sizeof(stateid)));
+	CHECK_EQ(lab.cb.coa_offload_info.coa_status, NFS4_OK);
+	CHECK_EQ(lab.cb.coa_offload_info.offload_info4_u.coa_resok4.wr_count, LONG_COPY);
+	lab_expect(&g, 0, LONG_COPY, 1);
+	CHECK_EQ(nr_items(s), 0);
+}
+
+static FIBER_FN void do_cancel_after_start(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct stateid4 stateid;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	stateid = copy_begin(&f, &g);
+	start_anew();
+	CHECK_EQ(copy_stop(&g, &stateid), NFS4_OK);
+	CHECK_EQ(nr_items(s), 0);
+	start_anew();
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 0);
+}
+
+/* How it ended is known after a restart, too, and told again. */
+static FIBER_FN void do_end_after_start(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g"), h = data_file_new(s, "h");
+	struct fs_stats stats;
+	struct inode inode;
+	uint64_t seq;
+
+	lab_fill(&f, 0, LONG_COPY + 1, 0);
+	fs_stats(s->fs, &stats);
+	CHECK_EQ(data_allocate(s->fs, h.ino, h.generation, 0, (stats.free_blocks - 1500) * BLK, NULL, &inode, &seq),
+		 0);
+	lab.cb_err = -ENOTCONN;
+	copy_begin(&f, &g);
+	while (lab.nr_callbacks == 0)
+		fiber_sleep_ns(LAB_SECOND / 1000);
+	start_anew();
+	lab.nr_callbacks = 0;
+	lab.cb_err = 0;
+	wait_for_end();
+	CHECK_EQ(lab.nr_callbacks, 1);
+	CHECK_EQ(lab.cb.coa_offload_info.coa_status, NFS4ERR_NOSPC);
+	CHECK_EQ(lab.cb.coa_offload_info.offload_info4_u.coa_bytes_copied, data_file_size(&g));
+	CHECK_EQ(nr_items(s), 0);
+}
+
+/* I12: an item that makes no sense is damage. */
+static int damage_body(struct txn *txn, void *arg)
+{
+	return txn_put(txn, record_key(lab.client.id, RECORD_COPY, 77), arg, sizeof(struct record_copy));
+}
+
+static FIBER_FN void do_damaged_item(struct store *s)
+{
+	struct record_copy good = { .len = le64_make(BLK) }, bad[5];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
+		bad[i] = good;
+	bad[0].done = le64_make(BLK + 1);
+	bad[1].written = le64_make(1);
+	bad[2].finished = 2;
+	bad[3].dst.off = le64_make(INODE_SIZE_MAX - 10);
+	bad[4].src.off = le64_make(UINT64_MAX);
+	HASH_ADD(hh, lab.mds.clients, id, sizeof(lab.client.id), &lab.client);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		CHECK_EQ(txn_run(s->fs, NULL, damage_body, &bad[i], NULL), 0);
+		CHECK_EQ(copy_load(&lab.mds), -EUCLEAN);
+	}
+	/* A file that is no more is none. */
+	CHECK_EQ(txn_run(s->fs, NULL, damage_body, &good, NULL), 0);
+	CHECK_EQ(copy_load(&lab.mds), 0);
+	wait_for_end();
+	CHECK_EQ(lab.cb.coa_offload_info.coa_status, NFS4ERR_STALE);
+}
+
+/* Long holes stay holes also where nothing can be shared, and replace what the destination has there. */
+static FIBER_FN void do_holes(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	static const uint64_t at[] = { 0, 3 * MIB + 777, 9 * MIB };
+	struct fs_stats before, after;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(at); i++)
+		lab_fill(&f, at[i], 5000, at[i]);
+	data_file_truncate(&f, 12 * MIB + 5);
+	lab_fill(&g, 0, 2 * MIB, 99);
+	data_file_sync(&g);
+	fs_stats(s->fs, &before);
+	copy_whole(&f, 0, &g, 1, 12 * MIB + 5);
+	fs_stats(s->fs, &after);
+	CHECK(after.free_blocks > before.free_blocks + 400);
+	CHECK_EQ(data_file_size(&g), 12 * MIB + 6);
+	for (unsigned int i = 0; i < ARRAY_SIZE(at); i++)
+		lab_expect(&g, at[i] + 1, 5000, at[i]);
+	expect_zeros(&g, 5001, 3 * MIB + 778);
+	expect_zeros(&g, 3 * MIB + 5778, 9 * MIB + 1);
+	expect_zeros(&g, 9 * MIB + 5001, 12 * MIB + 6);
+}
+
+static FIBER_FN void do_all_hole(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f"), g = data_file_new(s, "g");
+	struct fs_stats before, after;
+
+	data_file_truncate(&f, 10 * MIB);
+	fs_stats(s->fs, &before);
+	copy_whole(&f, 0, &g, 100, 10 * MIB);
+	fs_stats(s->fs, &after);
+	CHECK(before.free_blocks <= after.free_blocks + 2);
+	CHECK_EQ(data_file_size(&g), 10 * MIB + 100);
+	expect_zeros(&g, 0, 10 * MIB + 100);
+}
+
 /* It stops with its client, and with the server. */
 static FIBER_FN void do_client_goes(struct store *s)
 {
@@ -547,6 +755,12 @@ int main(void)
 		LAB_TEST(do_stateid_of_others),
 		LAB_TEST(do_asynchronous_error),
 		LAB_TEST(do_bounded),
+		LAB_TEST(do_goes_on),
+		LAB_TEST(do_cancel_after_start),
+		LAB_TEST(do_end_after_start),
+		LAB_TEST(do_damaged_item),
+		LAB_TEST(do_holes),
+		LAB_TEST(do_all_hole),
 		LAB_TEST(do_client_goes),
 	};
 
