@@ -228,8 +228,8 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST_DIFFERS(test_copy_beyond, "RFC 7862, 15.2.3", "COPY is optional"),
 	NFS_TEST_DIFFERS(test_copy_wrong_mode, "RFC 7862, 15.2.3", "COPY is optional"),
 	NFS_TEST_DIFFERS(test_copy_async, "RFC 7862, 16.1.3", "COPY is optional"),
-	NFS_TEST_DIFFERS(test_offload_resent, "RFC 8881, 2.10.6.2", "COPY is optional"),
-	NFS_TEST_DIFFERS(test_offload_delayed, "RFC 8881, 20.9.3", "COPY is optional"),
+	NFS_TEST_DIFFERS(test_offload_resent, "RFC 7862, 16.1; RFC 8881, 2.10.6.2", "COPY is optional"),
+	NFS_TEST_DIFFERS(test_offload_delayed, "RFC 7862, 16.1; RFC 8881, 20.9.3", "COPY is optional"),
 	NFS_TEST_DIFFERS(test_offload_cancel, "RFC 7862, 15.8.3", "COPY is optional"),
 	NFS_TEST_DIFFERS(test_offload_unknown, "RFC 7862, 15.9.3", "COPY is optional"),
 };

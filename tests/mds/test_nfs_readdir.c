@@ -74,8 +74,10 @@ static FIBER_FN nfsstat4 list(struct tree *t, const struct nfs_fh *fh, struct nf
 
 static FIBER_FN void list_all(struct tree *t, const struct nfs_fh *fh, struct nfs_readdir dir, struct seen *seen)
 {
-	while (!seen->eof)
+	for (unsigned int calls = 0; !seen->eof; calls++) {
+		NFS_CHECK(t->test, calls < 1000);
 		NFS_CHECK_EQ(t->test, list(t, fh, &dir, seen), NFS4_OK);
+	}
 }
 
 static void check_each_once(struct tree *t, const struct seen *seen, unsigned int nr)

@@ -280,12 +280,12 @@ static FIBER_FN void test_client_goes(struct nfs_test *t)
 static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_killed_while_copying, "RFC 7862, 4.2"),
 	NFS_TEST(test_goes_on_where_it_was, "RFC 7862, 15.9.3"),
-	NFS_TEST(test_copy_repeated, "RFC 8881, 2.10.6.1"),
+	NFS_TEST(test_copy_repeated, "RFC 7862, 4.2; RFC 8881, 2.10.6.1"),
 	NFS_TEST(test_told_after_restart, "RFC 7862, 16.1.3"),
 	NFS_TEST(test_told_once, "RFC 7862, 16.1.3"),
 	NFS_TEST(test_cancel_is_durable, "RFC 7862, 15.8.3"),
 	NFS_TEST(test_cancel_after_restart, "RFC 7862, 15.8.3"),
-	NFS_TEST(test_client_goes, "RFC 8881, 18.50.3"),
+	NFS_TEST(test_client_goes, "RFC 7862, 4.2; RFC 8881, 18.50.3"),
 };
 
 NFS_TEST_MAIN(cases)
