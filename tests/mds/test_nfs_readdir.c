@@ -23,7 +23,7 @@ struct seen {
 
 static struct nfs_readdir from_start(uint32_t maxcount)
 {
-	return (struct nfs_readdir){ .maxcount = maxcount, .dircount = 0 };
+	return (struct nfs_readdir){ .maxcount = maxcount, .dircount = maxcount };
 }
 
 /* Count one reply's entries in @seen. */

@@ -357,6 +357,8 @@ static FIBER_FN void test_owner_empty(struct nfs_test *t)
 {
 	struct nfs_identity identity = nfs_test_identity(t);
 
+	if (t->is_external)
+		nfs_test_skip(t, "nfs-ganesha 4.3 crashes over it");
 	identity.owner_len = 0;
 	nfs_raw_session(t, t->conn, &identity);
 }
@@ -456,11 +458,14 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_flags_all_of_clients, "RFC 8881, 18.35.3"),
 	NFS_TEST(test_implementation, "RFC 8881, 18.35.3"),
 	NFS_TEST(test_implementation_none, "RFC 8881, 18.35.3"),
-	NFS_TEST(test_state_protection_ssv, "RFC 8881, 18.35.3"),
-	NFS_TEST(test_state_protection_machine, "RFC 8881, 18.35.3"),
+	NFS_TEST_DIFFERS(test_state_protection_ssv, "RFC 8881, 18.35.3",
+			 "it takes state protection for asked and does without"),
+	NFS_TEST_DIFFERS(test_state_protection_machine, "RFC 8881, 18.35.3",
+			 "it takes state protection for asked and does without"),
 	NFS_TEST(test_owner_of_server, "RFC 8881, 2.10.5"),
 	NFS_TEST(test_owner_longest, "RFC 8881, 18.35.1"),
-	NFS_TEST(test_owner_too_long, "RFC 8881, 18.35.1"),
+	NFS_TEST_DIFFERS(test_owner_too_long, "RFC 8881, 18.35.1",
+			 "what cannot be decoded is GARBAGE_ARGS of RPC there"),
 	NFS_TEST(test_owner_empty, "RFC 8881, 18.35.1"),
 	NFS_TEST(test_in_session, "RFC 8881, 18.35.3"),
 	NFS_TEST(test_not_alone, "RFC 8881, 18.35.3"),
