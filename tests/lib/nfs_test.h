@@ -8,8 +8,9 @@
  *
  *	LAMINA_NFS_SERVER=192.0.2.1:2049	address and port
  *	LAMINA_NFS_PATH=/export/dir		a directory that user 0 may write to, from the pseudo root
- *	LAMINA_NFS_MINOR=1			minor version of the tests that don't choose; 2 if not set; with 1, tests
- *of RFC 7862 and what extends it are skipped
+ *	LAMINA_NFS_MINOR=1			minor version of the tests that don't choose; 2 if not set
+ *
+ * With minor version 1 the tests of RFC 7862 and of what extends it are skipped.
  *
  * A test is a function; it gets a fresh client with a session, and a fresh directory:
  *

@@ -366,6 +366,7 @@ static FIBER_FN void lab_main(struct store *s, void *arg)
 	CHECK_EQ(lab.client.nr_in_use, 0);
 	CHECK(!lab.mds.copies);
 	wire_arena_release(&lab.arena);
+	HASH_CLEAR(hh, lab.mds.clients);
 }
 
 static void lab_test(void **state)
