@@ -186,8 +186,10 @@ FIBER_FN nfsstat4 op_exchange_id(struct compound *c, const struct nfs_argop4 *ar
 
 	if (status == NFS4_OK)
 		status = exchange_find(c, args, &client);
-	if (status == NFS4_OK)
+	if (status == NFS4_OK) {
+		assert(client);
 		exchange_answer(c, client, &res->nfs_resop4_u.opexchange_id.EXCHANGE_ID4res_u.eir_resok4);
+	}
 	return status;
 }
 

@@ -3,14 +3,12 @@
  * Servers: one of our own on a fresh volume, which is gone with everything it had when we are done; or any other, of
  * which the address is known, and perhaps the process.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,6 +18,7 @@
 #include "dev/reactor.h"
 #include "tools/ask.h"
 #include "tools/bench_nfs.h"
+#include "tools/spawn.h"
 
 #define UP_TRIES_MAX 1500
 #define UP_TRY_NS    (20 * 1000000ull)
@@ -39,57 +38,6 @@ int bench_nfs_server_parse(const char *text, struct bench_nfs_server *server)
 	return len > 0 ? sock_addr_parse(addr, &server->addr) : -EINVAL;
 }
 
-/* ---- processes ---- */
-
-/* Our own program as a child that ends with us and writes to @log. */
-static int child_start(const char *const argv[], const char *log, pid_t *ret_pid)
-{
-	char program[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	pid_t pid;
-	int fd;
-
-	if (n < 0)
-		return -errno;
-	program[n] = '\0';
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid > 0) {
-		*ret_pid = pid;
-		return 0;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd >= 0) {
-		dup2(fd, STDOUT_FILENO);
-		dup2(fd, STDERR_FILENO);
-	}
-	execv(program, (char *const *)(uintptr_t)argv);
-	_exit(127);
-}
-
-static int child_wait(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) < 0)
-		return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
-}
-
-static void show_log(const char *path)
-{
-	FILE *in = fopen(path, "r");
-	char line[1024];
-
-	if (!in)
-		return;
-	while (fgets(line, sizeof(line), in))
-		fprintf(stderr, "  %s", line);
-	fclose(in);
-}
-
 /* ---- our own ---- */
 
 static void file_path(const struct bench_nfs_server *s, const char *name, char buf[PATH_MAX])
@@ -101,14 +49,14 @@ static int volume_make(const struct bench_nfs *b, const struct bench_nfs_server 
 {
 	char volume[PATH_MAX], log[PATH_MAX], size[32];
 	const char *argv[] = { "lamina", "format", "-q", "--size", size, volume, NULL };
-	pid_t pid;
+	pid_t pid = 0;
 	int err;
 
 	file_path(s, "volume", volume);
 	file_path(s, "log", log);
 	snprintf(size, sizeof(size), "%" PRIu64, b->opt->size);
-	err = child_start(argv, log, &pid);
-	return err ? err : child_wait(pid);
+	err = spawn_lamina(argv, log, &pid);
+	return err ? err : spawn_wait(pid);
 }
 
 static int config_make(const struct bench_nfs_server *s)
@@ -179,12 +127,12 @@ static int serve_start(struct bench_nfs *b, struct bench_nfs_server *s)
 	struct wait_up up = { b, s };
 	char conf[PATH_MAX], log[PATH_MAX];
 	const char *argv[] = { "lamina", "serve", "-c", conf, NULL };
-	pid_t pid;
+	pid_t pid = 0;
 	int err;
 
 	file_path(s, "conf", conf);
 	file_path(s, "log", log);
-	err = child_start(argv, log, &pid);
+	err = spawn_lamina(argv, log, &pid);
 	if (err)
 		return err;
 	s->pid = (unsigned long)pid;
@@ -226,7 +174,7 @@ int bench_nfs_server_start(struct bench_nfs *b, struct bench_nfs_server *s)
 	if (err) {
 		file_path(s, "log", log);
 		fprintf(stderr, "lamina bench: the server does not start: %s\n", strerror(-err));
-		show_log(log);
+		spawn_show_log(log);
 	}
 	return err;
 }
@@ -237,12 +185,12 @@ void bench_nfs_server_stop(struct bench_nfs_server *s)
 		return;
 	if (s->pid) {
 		kill((pid_t)s->pid, SIGTERM);
-		if (child_wait((pid_t)s->pid)) {
+		if (spawn_wait((pid_t)s->pid)) {
 			char log[PATH_MAX];
 
 			file_path(s, "log", log);
 			fprintf(stderr, "lamina bench: the server did not end well:\n");
-			show_log(log);
+			spawn_show_log(log);
 		}
 	}
 	if (s->dir[0])

@@ -7,14 +7,12 @@
 
 #include "tools/demo_nfs.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +20,7 @@
 #include "dev/reactor.h"
 #include "dev/sock.h"
 #include "tools/demo_nfs_work.h"
+#include "tools/spawn.h"
 
 #define NSEC_PER_SEC 1000000000ull
 #define UP_TRIES_MAX 1000
@@ -34,49 +33,23 @@ struct run {
 	pid_t server;
 };
 
-/* Our own program as a child that ends with us; what it says goes to the log. */
-static int child_start(const struct run *run, const char *const argv[], pid_t *ret_pid)
-{
-	pid_t pid = fork();
-	int fd;
-
-	if (pid < 0)
-		return -errno;
-	if (pid > 0) {
-		*ret_pid = pid;
-		return 0;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fd = open(run->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd >= 0) {
-		dup2(fd, STDOUT_FILENO);
-		dup2(fd, STDERR_FILENO);
-	}
-	execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
-	_exit(127);
-}
-
 static int server_start(struct run *run)
 {
 	const char *argv[] = { "lamina", "serve", "-c", run->conf, run->file, NULL };
 
-	return child_start(run, argv, &run->server);
+	return spawn_lamina(argv, run->log, &run->server);
 }
 
 static int volume_make(struct run *run)
 {
 	char size[32];
 	const char *argv[] = { "lamina", "format", "-q", "--size", size, run->file, NULL };
-	int err, status;
 	pid_t pid = 0;
+	int err;
 
 	snprintf(size, sizeof(size), "%" PRIu64, run->opt->size);
-	err = child_start(run, argv, &pid);
-	if (err)
-		return err;
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return -EIO;
-	return 0;
+	err = spawn_lamina(argv, run->log, &pid);
+	return err ? err : spawn_wait(pid);
 }
 
 static int config_make(struct run *run)
@@ -170,19 +143,6 @@ static FIBER_FN int demo_main(void *arg)
 	return err ? err : end;
 }
 
-static void show_log(const struct run *run)
-{
-	FILE *in = fopen(run->log, "r");
-	char line[1024];
-
-	if (!in)
-		return;
-	fprintf(stderr, "what the server said:\n");
-	while (fgets(line, sizeof(line), in))
-		fprintf(stderr, "  %s", line);
-	fclose(in);
-}
-
 static void server_stop(struct run *run)
 {
 	if (run->server <= 0)
@@ -209,7 +169,8 @@ static void report(const struct run *run, int err)
 {
 	if (err) {
 		fprintf(stderr, "lamina demo: %s\n", run->demo.why[0] ? run->demo.why : strerror(-err));
-		show_log(run);
+		fprintf(stderr, "what the server said:\n");
+		spawn_show_log(run->log);
 		return;
 	}
 	printf("\n%u kills, %" PRIu64 " operations, none failed; %" PRIu64 " files are there as acknowledged\n",
