@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/fiber.h"
 #include "proto/wire_attr.h"
 #include "tests/lib/nfs_test_start.h"
 
@@ -22,16 +23,20 @@ void nfs_deleg_configure(const char *which)
 static FIBER_FN nfsstat4 nfs_deleg_recalled(void *owner, const struct nfs_cb_argop4 *arg, struct nfs_cb_resop4 *res)
 {
 	struct nfs_deleg *d = owner;
+	nfsstat4 status;
 
 	d->nr_recalls++;
 	d->recalled = arg->nfs_cb_argop4_u.opcbrecall;
 	d->recalled.fh.nfs_fh4_val = NULL;
 	if (!d->returns)
 		return d->recall;
+	d->is_returning = true;
 	nfs_session_begin(d->s.session, &d->c);
 	nfs_op_putfh(&d->c, &d->f.fh);
 	nfs_op_delegreturn(&d->c, &d->stateid);
-	return nfs_session_send(d->s.session, &d->c) || d->c.status ? NFS4ERR_SERVERFAULT : NFS4_OK;
+	status = nfs_session_send(d->s.session, &d->c) || d->c.status ? NFS4ERR_SERVERFAULT : NFS4_OK;
+	d->is_returning = false;
+	return status;
 }
 
 static FIBER_FN nfsstat4 nfs_deleg_asked(void *owner, const struct nfs_cb_argop4 *arg, struct nfs_cb_resop4 *res)
@@ -101,8 +106,11 @@ FIBER_FN struct nfs_deleg *nfs_deleg_get(struct nfs_test *t, bool other, open_de
 	return d;
 }
 
-void nfs_deleg_free(struct nfs_deleg *d)
+FIBER_FN void nfs_deleg_free(struct nfs_deleg *d)
 {
+	/* Who wanted the file may have it before we are told that it is returned. */
+	while (d->is_returning)
+		fiber_sleep_ns(1000000);
 	memset(d->client->callback.hooks, 0, sizeof(d->client->callback.hooks));
 	nfs_compound_release(&d->c);
 	free(d);

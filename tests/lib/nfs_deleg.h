@@ -19,6 +19,7 @@ struct nfs_deleg {
 	/* What it was asked. */
 	unsigned int nr_recalls, nr_getattrs;
 	CB_RECALL4args recalled;
+	bool is_returning;
 	struct nfs_compound c;
 };
 
@@ -32,7 +33,8 @@ void nfs_deleg_configure(const char *which);
 FIBER_FN struct nfs_deleg *nfs_deleg_open(struct nfs_test *t, bool other, uint32_t access);
 /* The same, and it must be a delegation of that type. */
 FIBER_FN struct nfs_deleg *nfs_deleg_get(struct nfs_test *t, bool other, open_delegation_type4 type);
-void nfs_deleg_free(struct nfs_deleg *d);
+/* Waits until it has answered. */
+FIBER_FN void nfs_deleg_free(struct nfs_deleg *d);
 /* DELEGRETURN of @stateid, of its file or of @fh. */
 FIBER_FN void nfs_deleg_return(struct nfs_deleg *d, const struct nfs_fh *fh, nfsstat4 want);
 
