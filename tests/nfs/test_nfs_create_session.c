@@ -188,6 +188,7 @@ static FIBER_FN void test_attributes_largest(struct nfs_test *t)
 	nfs_test_differs(t, "it grants any header padding");
 	NFS_CHECK_EQ(t, ok.csr_fore_chan_attrs.ca_headerpadsize, 0);
 	NFS_CHECK(t, ok.csr_fore_chan_attrs.ca_maxrequests <= 4096);
+	nfs_test_differs(t, "and requests of any size");
 	NFS_CHECK(t, ok.csr_fore_chan_attrs.ca_maxrequestsize <= 64 << 20);
 	NFS_CHECK(t, ok.csr_fore_chan_attrs.ca_maxresponsesize_cached <= ok.csr_fore_chan_attrs.ca_maxresponsesize);
 	nfs_raw_sequence(t, f.conn, ok.csr_sessionid, ok.csr_fore_chan_attrs.ca_maxrequests - 1, 1, NFS4_OK);
