@@ -65,7 +65,6 @@ struct mds {
 	struct open *opens;   /* by inode, client and owner (uthash) */
 	uint64_t nr_opens, nr_locks;
 	uint64_t next_lock;	/* number of the next range's item */
-	uint64_t memory_states; /* numbers given to states that are in memory only */
 	struct list lock_waits; /* struct lock_wait.by_mds, the oldest first */
 	unsigned int nr_lock_waits;
 	/* deleg.c, deleg_recall.c */

@@ -17,9 +17,6 @@
 /* Of a number; it must fit into a key's offset too. */
 #define STATE_NUMBER_BYTES 7
 #define STATE_TAG_BYTES	   4
-/* Numbers of states in memory begin here: transactions do not get that far. */
-#define STATE_MEMORY_FIRST (1ULL << 55)
-#define STATE_MEMORY_BITS  24
 
 const struct stateid4 state_invalid_stateid = { .seqid = NFS4_UINT32_MAX };
 
@@ -65,17 +62,6 @@ struct state *state_lookup(const struct mds *mds, uint64_t number, enum state_ki
 
 	HASH_FIND(hh, mds->states, &number, sizeof(number), state);
 	return state && (kind == STATE_ANY || state->kind == kind) ? state : NULL;
-}
-
-uint64_t state_memory_number(struct mds *mds)
-{
-	uint64_t second = mds->started_ns / 1000000000ULL;
-
-	/* The start in seconds keeps numbers of before a restart apart. */
-	mds->memory_states = (mds->memory_states + 1) & ((1ULL << STATE_MEMORY_BITS) - 1);
-	return STATE_MEMORY_FIRST |
-	       (second << STATE_MEMORY_BITS & (STATE_MEMORY_FIRST - 1) & ~((1ULL << STATE_MEMORY_BITS) - 1)) |
-	       mds->memory_states;
 }
 
 uint32_t state_next_seqid(uint32_t seqid)

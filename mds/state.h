@@ -46,8 +46,6 @@ void state_remove(struct mds *mds, struct state *state);
 void state_mark_revoked(struct state *state, nfsstat4 status);
 /* NULL: there is none. */
 struct state *state_lookup(const struct mds *mds, uint64_t number, enum state_kind kind);
-/* For states that are in memory only: a number that no other state has, nor had before a restart. */
-uint64_t state_memory_number(struct mds *mds);
 /* Behind 2^32 - 1 comes 1: 0 means something else in a stateid (8.2.2). */
 uint32_t state_next_seqid(uint32_t seqid);
 

@@ -127,11 +127,6 @@ FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stat
 	return lab.io_status;
 }
 
-uint64_t state_memory_number(struct mds *mds)
-{
-	return ++mds->memory_states;
-}
-
 void state_stateid(const struct mds *mds, enum state_kind kind, uint64_t number, uint32_t seqid,
 		   struct stateid4 *ret_stateid)
 {
