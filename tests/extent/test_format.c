@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * docs/format.md says the same as extent/format.h: each structure has a table there, each field a row with its offset
- * and size, rows follow each other without gaps, and there are no others.
+ * docs/format.md says the same as extent/format.h and the server's records: each structure has a table there, each
+ * field a row with its offset and size, rows follow each other without gaps, and there are no others.
  */
 
 #include <setjmp.h>
@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "extent/format.h"
+#include "mds/client_record.h"
+#include "mds/state_record.h"
 
 #define ROWS_MAX 256
 
@@ -172,6 +174,70 @@ static const struct row fields[] = {
 	F(disk_xattr, value_len),
 	F(disk_xattr, name_len),
 	F(disk_xattr, reserved),
+	F(record_server, boot),
+	F(record_server, zero),
+	F(record_client, verifier),
+	F(record_client, create_seq),
+	F(record_client, flags),
+	F(record_client, exchange_flags),
+	F(record_client, uid),
+	F(record_client, gid),
+	F(record_client, owner_len),
+	F(record_client, impl_len),
+	F(record_session, flags),
+	F(record_session, cb_flags),
+	F(record_session, cb_program),
+	F(record_session, cb_uid),
+	F(record_session, cb_gid),
+	F(record_session, fore),
+	F(record_session, back),
+	F(record_channel, request_max),
+	F(record_channel, response_max),
+	F(record_channel, cached_max),
+	F(record_channel, operations),
+	F(record_channel, requests),
+	F(record_slot, seqid),
+	F(record_slot, nr_done),
+	F(record_slot, digest),
+	F(record_slot, len),
+	F(record_slot, nr_parts),
+	F(record_slot, flags),
+	F(record_callback, seqid),
+	F(record_callback, zero),
+	F(record_open, ino),
+	F(record_open, generation),
+	F(record_open, seqid),
+	F(record_open, revoked),
+	F(record_open, access),
+	F(record_open, deny),
+	F(record_open, combos),
+	F(record_open, exclusive),
+	F(record_open, zero),
+	F(record_open, verifier),
+	F(record_locks, open),
+	F(record_locks, seqid),
+	F(record_locks, revoked),
+	F(record_lock, holder),
+	F(record_lock, first),
+	F(record_lock, last),
+	F(record_lock, write),
+	F(record_lock, zero),
+	F(record_deleg, ino),
+	F(record_deleg, generation),
+	F(record_deleg, change),
+	F(record_deleg, revoked),
+	F(record_deleg, write),
+	F(record_deleg, zero),
+	F(record_deleg, fh),
+	F(record_copy, src),
+	F(record_copy, dst),
+	F(record_copy, len),
+	F(record_copy, done),
+	F(record_copy, written),
+	F(record_copy, status),
+	F(record_copy, finished),
+	F(record_copy, zero),
+	F(record_copy, fh),
 #undef F
 };
 
@@ -183,10 +249,13 @@ static const struct {
 	{                                                                                                            \
 #s, sizeof(struct s)                                                                                 \
 	}
-	S(disk_label),	S(disk_super),	   S(disk_ref),	       S(disk_super_device), S(disk_super_counts),
-	S(disk_block),	S(disk_leaf_slot), S(disk_node_slot),  S(disk_bitmap),	     S(disk_record),
-	S(disk_txn),	S(disk_change),	   S(disk_chunk_item), S(disk_free),	     S(disk_shared),
-	S(disk_extent), S(disk_inode),	   S(disk_time),       S(disk_dirent),	     S(disk_xattr),
+	S(disk_label),	    S(disk_super),     S(disk_ref),	   S(disk_super_device), S(disk_super_counts),
+	S(disk_block),	    S(disk_leaf_slot), S(disk_node_slot),  S(disk_bitmap),	 S(disk_record),
+	S(disk_txn),	    S(disk_change),    S(disk_chunk_item), S(disk_free),	 S(disk_shared),
+	S(disk_extent),	    S(disk_inode),     S(disk_time),	   S(disk_dirent),	 S(disk_xattr),
+	S(record_server),   S(record_client),  S(record_session),  S(record_channel),	 S(record_slot),
+	S(record_callback), S(record_open),    S(record_locks),	   S(record_lock),	 S(record_deleg),
+	S(record_copy),
 #undef S
 };
 

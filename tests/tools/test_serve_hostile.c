@@ -31,7 +31,11 @@
 #define REPLIES	   (8u * MIB)
 #define BUFFERS	   (32u * MIB)
 #define CONN_BYTES (64u << 10) /* two fibers with their stacks, and what the C library keeps */
-#define FIXED	   (16u * MIB) /* program, libraries, tables */
+#ifdef __SANITIZE_ADDRESS__
+#define FIXED (1024u * MIB) /* the sanitizer has memory of its own, many times the program's */
+#else
+#define FIXED (16u * MIB) /* program, libraries, tables */
+#endif
 
 static char out[128];
 static unsigned int port;
