@@ -2,13 +2,8 @@
 
 /* TEST_STATEID and FREE_STATEID (RFC 8881, 18.48 and 18.38). */
 
-#include <stdlib.h>
-
-#include "mds/drop.h"
+#include "mds/op_drop.h"
 #include "mds/ops.h"
-#include "mds/status.h"
-
-#define OP_STATEID_STATUS (-ECANCELED)
 
 FIBER_FN nfsstat4 op_test_stateid(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
@@ -30,13 +25,6 @@ FIBER_FN nfsstat4 op_test_stateid(struct compound *c, const struct nfs_argop4 *a
 	return NFS4_OK;
 }
 
-struct op_free {
-	struct compound *c;
-	const struct stateid4 *stateid;
-	nfsstat4 status;
-	struct drop drop;
-};
-
 /* May @state go?  A lock stateid that has locks, and every open and delegation, is in use (18.38.3). */
 static nfsstat4 op_free_check(const struct state *state)
 {
@@ -50,7 +38,7 @@ static nfsstat4 op_free_check(const struct state *state)
 
 static int op_free_body(struct txn *txn, void *arg)
 {
-	struct op_free *w = arg;
+	struct op_drop *w = arg;
 	struct state *state;
 	bool fits;
 
@@ -59,7 +47,7 @@ static int op_free_body(struct txn *txn, void *arg)
 	if (!w->status)
 		w->status = op_free_check(state);
 	if (w->status)
-		return OP_STATEID_STATUS;
+		return OP_DROP_STATUS;
 	if (state->kind == STATE_OPEN)
 		fits = drop_open(&w->drop, container_of(state, struct open, state));
 	else if (state->kind == STATE_DELEG)
@@ -72,24 +60,5 @@ static int op_free_body(struct txn *txn, void *arg)
 
 FIBER_FN nfsstat4 op_free_stateid(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
-	struct txn_options opt = { .name = "free stateid", .log_max = DROP_LOG, .frees_space = true };
-	struct stateid4 stateid;
-	struct op_free *w;
-	nfsstat4 status;
-	int err;
-
-	status = compound_stateid(c, &arg->nfs_argop4_u.opfree_stateid.fsa_stateid, &stateid);
-	if (status)
-		return status;
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return NFS4ERR_DELAY;
-	w->c = c;
-	w->stateid = &stateid;
-	err = compound_run(c, &opt, op_free_body, w);
-	if (!err)
-		drop_apply(&w->drop);
-	status = err == OP_STATEID_STATUS ? w->status : nfs_status(err);
-	free(w);
-	return status;
+	return op_drop_run(c, &arg->nfs_argop4_u.opfree_stateid.fsa_stateid, "free stateid", op_free_body);
 }
