@@ -53,8 +53,78 @@ enum data_sync {
 struct data_also {
 	int (*body)(struct txn *txn, const struct inode *inode, void *arg);
 	void *arg;
-	size_t log_max; /* bytes of its changes */
+	size_t log_max;			/* bytes of its changes */
+	const struct data_guard *guard; /* NULL: nobody is asked */
 };
+
+/*
+ * Who else may use blocks of the file (layouts, I4, I15): asked with blocks [@first, @end) locked, before anything is
+ * changed in them, and may not switch.  0, or -EBUSY, with which the call fails, having changed nothing there.  As
+ * long as the lock is held nobody gets a layout of the range (data_hold()).
+ */
+enum data_touch {
+	DATA_OVERWRITE, /* new contents in the same blocks, in the same state */
+	DATA_REMAP,	/* other blocks, or other states */
+};
+struct data_guard {
+	int (*check)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
+		     enum data_touch touch);
+};
+
+/*
+ * For granting a layout: blocks [@first, @end) locked, shared for reading or alone for writing.  With @grow, also the
+ * file is made fit for a client that may let it grow: no trim is under way there, and the block of the end of file
+ * has zeros behind it, unless somebody else may be writing it: @guard (may be NULL) is asked.  Then, in the body of
+ * the grant, data_hold_grant() marks that the client may leave anything behind the end of file.
+ */
+struct data_hold {
+	uint64_t ino, first, end;
+	uint64_t priv[16];
+};
+FIBER_FN int data_hold(struct fs *fs, struct data_hold *hold, uint64_t ino, uint64_t generation, uint64_t first,
+		       uint64_t end, bool grow, const struct data_guard *guard) MUST_CHECK;
+FIBER_FN void data_unhold(struct fs *fs, struct data_hold *hold);
+/* @inode in memory: the caller puts it.  A layout for writing of [@first, @end) is granted. */
+void data_hold_grant(struct inode *inode, uint64_t first, uint64_t end);
+
+/*
+ * What was written by the holder of a layout (LAYOUTCOMMIT), in a body: @nr runs of blocks become readable, and with
+ * @has_size the file has at least @size bytes, all at once (I5); times and change attribute follow, @mtime if the
+ * client told it.  The caller has checked that the blocks are the client's.  *@ret_inode is put already.  -ENXIO: a
+ * hole is among them; -E2BIG: more than DATA_COMMIT_STEPS runs of the map; -EAGAIN: a trim is under way.
+ */
+#define DATA_COMMIT_STEPS 4096u
+struct data_commit_run {
+	uint64_t blk, nr;
+};
+struct data_layout_commit {
+	uint64_t ino, generation;
+	const struct data_commit_run *runs;
+	unsigned int nr;
+	bool has_size;
+	uint64_t size;
+	bool has_mtime;
+	struct inode_time mtime;
+};
+#define DATA_COMMIT_LOG(steps) (INODE_LOG_PUT + (steps)*MAP_CONVERT_LOG)
+int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit, struct inode *ret_inode) MUST_CHECK;
+/*
+ * Flush the devices that have a volatile cache, so that what clients wrote before this call survives a power cut
+ * (I14).  Calls at the same time share flushes.
+ */
+FIBER_FN int data_flush_devices(struct fs *fs) MUST_CHECK;
+/*
+ * Give back blocks of [@first, @end) that are reserved and not written, in bounded transactions: after a layout ended
+ * that they were taken for.  Not where @guard objects.
+ */
+FIBER_FN int data_unreserve(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
+			    const struct data_guard *guard) MUST_CHECK;
+
+/*
+ * Blocks that leave the map of @ino go to limbo under this tag (extent/limbo.h), LIMBO_NONE: none.  Asked whenever
+ * blocks are freed; must not switch.
+ */
+void data_set_limbo(struct fs *fs, uint64_t (*tag)(void *arg, uint64_t ino), void *arg);
 FIBER_FN int data_write(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, const void *buf, uint32_t len,
 			enum data_sync sync, const struct data_also *also, struct inode *ret_inode, bool *ret_durable,
 			uint64_t *ret_seq) MUST_CHECK;

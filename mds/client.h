@@ -54,7 +54,8 @@ struct client {
 	bool ends;	    /* its states are being given up: it gets none any more */
 	unsigned int nr_states, nr_revoked;
 	unsigned int nr_delegs_revoked; /* of nr_revoked */
-	uint64_t nr_opens, nr_locks, nr_delegs;
+	uint64_t nr_opens, nr_locks, nr_delegs, nr_layouts;
+	unsigned int nr_layouts_revoked; /* of nr_revoked */
 };
 
 /* The client with this id, or NULL. */

@@ -26,6 +26,7 @@ struct file *file_alloc(void)
 	list_init(&file->opens);
 	list_init(&file->locks);
 	list_init(&file->delegs);
+	list_init(&file->layouts);
 	list_init(&file->waits);
 	return file;
 }
@@ -49,9 +50,10 @@ struct file *file_get(struct mds *mds, uint64_t ino, uint64_t generation, struct
 
 static void file_consider(struct mds *mds, struct file *file)
 {
-	if (file->nr_opens > 0 || file->nr_delegs > 0)
+	if (file->nr_opens > 0 || file->nr_delegs > 0 || file->nr_layouts > 0)
 		return;
-	assert(list_is_empty(&file->opens) && list_is_empty(&file->locks) && list_is_empty(&file->delegs));
+	assert(list_is_empty(&file->opens) && list_is_empty(&file->locks) && list_is_empty(&file->delegs) &&
+	       list_is_empty(&file->layouts));
 	lock_wait_forget(mds, file);
 	HASH_DELETE(hh, mds->files, file);
 	free(file);
@@ -68,5 +70,12 @@ void file_drop_deleg(struct mds *mds, struct file *file)
 {
 	assert(file->nr_delegs > 0);
 	file->nr_delegs--;
+	file_consider(mds, file);
+}
+
+void file_drop_layout(struct mds *mds, struct file *file)
+{
+	assert(file->nr_layouts > 0);
+	file->nr_layouts--;
 	file_consider(mds, file);
 }

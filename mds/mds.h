@@ -19,6 +19,7 @@ struct client;
 struct conn;
 struct copy;
 struct file;
+struct layouts;
 struct net;
 struct open;
 struct session;
@@ -72,6 +73,8 @@ struct mds {
 	unsigned int nr_recalls;
 	struct wait_queue deleg_gone;			     /* one is, or the server stops */
 	struct deleg_refusal deleg_refusals[DELEG_REFUSALS]; /* by inode number, the newest of each place */
+	/* layout.c, layout_start.c, layout_recall.c; NULL: before layout_start() */
+	struct layouts *layouts;
 	/* copy.c: asynchronous copies */
 	struct copy *copies;
 	/* grace.c: reclaim after --discard-state (RFC 8881, 8.4.2) */

@@ -8,6 +8,7 @@
 #include "extent/why.h"
 #include "mds/config.h"
 
+struct layout_source;
 struct mds;
 struct net;
 struct reactor;
@@ -18,6 +19,9 @@ struct server_options {
 	 * config's grace time (RFC 8881, 8.4.2).  Not set: everything goes on as if nothing had been.
 	 */
 	bool discard_state;
+	/* What is known of the store's devices (layout/device.h); for layouts of the SCSI type. */
+	const struct layout_source *sources;
+	unsigned int nr_sources;
 };
 
 /*

@@ -21,10 +21,12 @@ enum record_type {
 	RECORD_OPEN = 5,  /* off = state number; struct record_open, the owner's bytes */
 	RECORD_LOCKS = 6, /* off = state number; struct record_locks, the owner's bytes: a lock stateid */
 	RECORD_LOCK = 7,  /* off = number of the range; struct record_lock */
-	RECORD_LAYOUT = 8,   /* reserved */
+	RECORD_LAYOUT = 8,   /* off = state number; struct record_layout */
 	RECORD_CALLBACK = 9, /* off = session number: 48 | slot: 8; struct record_callback */
 	RECORD_DELEG = 10,   /* off = state number; struct record_deleg */
 	RECORD_COPY = 11,    /* off = state number; struct record_copy */
+	RECORD_GRANTS = 12,  /* off = state number: 50 | part: 6; runs of layout/grant.h, 16 bytes each */
+	RECORD_KEY = 13,     /* obj 0, off = place in the table of keys (layout/fence.h); struct disk_fence_key */
 };
 
 struct record_open {
@@ -84,6 +86,21 @@ struct record_copy {
 };
 
 static_assert(sizeof(struct record_copy) == 112, "copy");
+
+struct record_layout {
+	struct le64 ino;
+	struct le64 generation;
+	struct le64 key; /* of the client's host, on the devices */
+	struct le32 seqid;
+	struct le32 revoked; /* as in struct record_open */
+	struct le32 nr_grants;
+	uint8_t kind; /* enum layout_kind */
+	uint8_t return_on_close;
+	uint8_t zero[2];
+	uint8_t fh[32]; /* the file handle that the client has */
+};
+
+static_assert(sizeof(struct record_layout) == 72, "layout");
 
 static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)
 {

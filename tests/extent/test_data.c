@@ -180,7 +180,7 @@ FIBER_FN static void do_also(struct store *s, void *arg)
 {
 	struct data_file f = data_file_new(s, "f");
 	struct also_arg a = { .err = -EDOM };
-	struct data_also also = { also_body, &a, INODE_LOG_PUT };
+	struct data_also also = { .body = also_body, .arg = &a, .log_max = INODE_LOG_PUT };
 	struct inode_attrs attrs = { .mask = INODE_SET_MODE, .mode = 04755 };
 	struct fs_stats before, after;
 	struct inode inode;

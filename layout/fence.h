@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_LAYOUT_FENCE_H
+#define LAMINA_LAYOUT_FENCE_H
+
+/*
+ * Keys and fences (design decision 10: a fence is proved).
+ *
+ * Every client host has one reservation key, for all devices and for ever (docs/layout.md says why): an item in
+ * ZONE_STATE, found by the client's owner string.  The server registers its own key on every device and holds a
+ * registrants-only reservation, so whoever is not registered cannot write; clients register the key that
+ * GETDEVICEINFO names.
+ *
+ * A fence: the client's key is preempted on every device, its commands aborted, and the keys read back.  Only if it
+ * is nowhere any more is the client fenced; another way is tried where the device says success and has not done it.
+ * What is begun and what is proved are items, so a restart goes on where a crash was.
+ */
+
+#include "extent/txn.h"
+#include "extent/why.h"
+#include "layout/device.h"
+
+struct fence; /* the keeper of keys and fences */
+struct reactor;
+
+enum fence_state {
+	FENCE_NONE,
+	FENCE_BEGUN, /* not proved: what the client could reach may still change under its hands */
+	FENCE_PROVED,
+};
+
+enum fence_proof {
+	FENCE_BY_NOTHING,
+	FENCE_BY_KEYS,	  /* read back on every device: not registered there */
+	FENCE_BY_COMMAND, /* the administrator's command said so (layouts of the block type) */
+	FENCE_BY_TIME,	  /* layouts of the block type without a command: lease and largest I/O time have passed */
+	FENCE_BY_ADMIN,	  /* "lamina fence --force": a person vouches */
+};
+
+struct fence_options {
+	enum reservation_type type; /* EXCLUSIVE_ACCESS_ or WRITE_EXCLUSIVE_REGISTRANTS_ONLY */
+	const char
+		*command; /* for layouts of the block type; NULL: none.  Run as COMMAND ADDRESS KEY (hexadecimal) */
+	uint64_t block_wait_ns; /* FENCE_BY_TIME */
+};
+
+/*
+ * Register and reserve on all @devices that have a reserver, load keys and fences.  A device where that fails stops
+ * being offered for LAYOUT_SCSI, and says why (@devices->v[].why_not_scsi); the server goes on without.  Errors: the
+ * store's, -ENOMEM.
+ */
+FIBER_FN int fence_open(struct reactor *r, struct fs *fs, struct layout_devices *devices,
+			const struct fence_options *opt, struct fence **ret_fence, struct why *why) MUST_CHECK;
+/* The reservation stays on the devices. */
+FIBER_FN void fence_close(struct fence *fence);
+
+/* The key of the host with owner string @owner, in a body (log: FENCE_LOG_KEY): made if there is none. */
+#define FENCE_LOG_KEY (20u + 8u + 1024u)
+int fence_key(struct txn *txn, const void *owner, size_t len, uint64_t *ret_key) MUST_CHECK;
+/* The server's own, the same for ever on this volume. */
+uint64_t fence_own_key(const struct fence *fence);
+
+/*
+ * Fence the host with @key, which may hold layouts of @kinds (bits); @address is for people and the command.  0: it
+ * is proved, durably, and *@ret_proof says by what.  -EBUSY: it could not be proved now (log and fence_describe() say
+ * why), the state stays FENCE_BEGUN, call again.  Calls for the same key wait for each other.
+ */
+FIBER_FN int fence_client(struct fence *fence, uint64_t key, unsigned int kinds, const char *address,
+			  enum fence_proof *ret_proof) MUST_CHECK;
+/* A person vouches that the host is cut off. */
+FIBER_FN int fence_vouch(struct fence *fence, uint64_t key) MUST_CHECK;
+/* The host is back and clean: it may register and get layouts again. -ENOENT: it was not fenced. */
+FIBER_FN int fence_lift(struct fence *fence, uint64_t key) MUST_CHECK;
+enum fence_state fence_state_of(const struct fence *fence, uint64_t key) MUST_CHECK;
+
+/* For status and start report. */
+struct fence_entry {
+	uint64_t key;
+	enum fence_state state;
+	enum fence_proof proof;
+	uint64_t since_ns; /* wall clock */
+	unsigned int tries;
+	uint64_t took_ns; /* from the decision to the proof; 0: not proved */
+	char why[128];	  /* not proved: what stands against it */
+};
+/* The entry number @i, in no order; false: there are no more. */
+bool fence_entry(const struct fence *fence, unsigned int i, struct fence_entry *ret_entry);
+/* Read the keys of device @index now. For "lamina status" and "lamina fence", which prove what they say. */
+FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct reserver_view *ret_view) MUST_CHECK;
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_LAYOUT_H
+#define LAMINA_MDS_LAYOUT_H
+
+/*
+ * Layouts (RFC 8881, 12; RFC 8154; RFC 5663): one state for each client and file, with what it grants
+ * (layout/grant.h).  Items, as opens are: written in the transaction of the change and mirrored here, so they survive
+ * kill -9.
+ *
+ * In the life of a layout (drawn in docs/layout.md):
+ *   held     the client may use what is granted
+ *   recalled something is in the way of another; a fiber (mds/layout_recall.c) asks for it
+ *   lost     its holder did not give it back, or is gone: revoked (state.revoked), and its grants still bind until
+ *            the holder is verifiably fenced (I3, I4); then it is forgotten, or, while the client is known, stays
+ *            without grants until FREE_STATEID
+ */
+
+#include "layout/device.h"
+#include "layout/fence.h"
+#include "layout/grant.h"
+#include "layout/quirk.h"
+#include "mds/file.h"
+#include "mds/state.h"
+#include "mds/state_record.h"
+
+struct layout {
+	struct state state;
+	struct file *file; /* NULL: its grants are gone */
+	struct list by_file;
+	uint64_t ino, generation;
+	enum layout_kind kind;
+	uint8_t fh[FH_SIZE]; /* the handle by which the client knows the file */
+	uint64_t key;	     /* of the client's host (layout/fence.h) */
+	bool return_on_close;
+	struct grants grants;
+	/* In memory only: */
+	bool recalled;	  /* a fiber is about it */
+	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: see recall */
+	uint64_t recall_first, recall_end; /* blocks that are wanted back */
+};
+
+/* mds.layouts: what the server has besides them. */
+struct layouts {
+	struct layout_devices devices;
+	struct fence *fence;	/* NULL: no layouts are granted */
+	struct wait_queue gone; /* grants were given up */
+	uint64_t nr;		/* layouts in memory */
+	unsigned int nr_recalls;
+	unsigned int kinds; /* bits that are offered at all */
+	struct {
+		uint64_t gets, commits, returns, recalls, revoked, fences, lates, conflicts;
+	} counts;
+};
+
+/* One that is in no table yet; NULL: no memory. */
+struct layout *layout_alloc(struct client *client);
+void layout_free(struct layout *layout);
+/*
+ * In a body: its items as @number, with @seqid, @grants and @revoked.  LAYOUT_LOG(runs).  Fewer runs than before are
+ * fine: @nr_before says how many were written last (0: it is new).
+ */
+#define LAYOUT_RUNS_PER_ITEM 128u
+#define LAYOUT_LOG(runs)                                                                                             \
+	(20u + (uint32_t)sizeof(struct record_layout) +                                                              \
+	 ((runs) / LAYOUT_RUNS_PER_ITEM + 2u) * (20u + LAYOUT_RUNS_PER_ITEM * GRANT_DISK_SIZE))
+int layout_write(struct txn *txn, const struct layout *layout, uint64_t number, uint32_t seqid,
+		 const struct grants *grants, unsigned int nr_before, nfsstat4 revoked) MUST_CHECK;
+/* In a body: delete its items. */
+int layout_delete(struct txn *txn, const struct layout *layout) MUST_CHECK;
+/* In memory, after the transaction: into all tables (@spare as in file_get()); out of its file. Wakes layouts.gone.
+ */
+void layout_add(struct mds *mds, struct layout *layout, struct file **spare);
+void layout_detach(struct mds *mds, struct layout *layout);
+/* Its grants are these now (taken over, the old ones are freed); wakes layouts.gone. */
+void layout_set_grants(struct mds *mds, struct layout *layout, struct grants *grants);
+
+/* @client's layout of @file (may be NULL), or NULL. */
+struct layout *layout_of(const struct file *file, const struct client *client);
+/* A layout of @file but not of @but (may be NULL) with one of @bits in [@first, @end); NULL: none. */
+struct layout *layout_conflict(const struct file *file, const struct client *but, uint64_t first, uint64_t end,
+			       uint32_t bits);
+
+/* layout_start.c: devices, keys, fences; before and after all else of the server. */
+FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, unsigned int nr, struct why *why)
+	MUST_CHECK;
+FIBER_FN void layout_stop(struct mds *mds);
+/* Types that this peer gets for files of @fh's export, by bits of enum layout_kind. */
+unsigned int layout_kinds_of(const struct compound *c, const struct fh *fh) MUST_CHECK;
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_LAYOUT_RECALL_H
+#define LAMINA_MDS_LAYOUT_RECALL_H
+
+/*
+ * Getting layouts back (RFC 8881, 12.5.5, 20.3).  Promise: nobody waits inside of the server for a client.  What is
+ * in the way is recalled by a fiber, the request parks for a moment and is then answered NFS4ERR_DELAY (or what the
+ * operation has for it); when the deadline has passed the layout is revoked, its holder fenced, and only when that is
+ * proved do its grants end (I3, I4).
+ */
+
+#include "extent/data.h"
+#include "mds/layout.h"
+
+/* What an operation is going to do with a range. */
+enum layout_clash {
+	LAYOUT_CLASH_READ,  /* grant it for reading: in the way are others' GRANT_RW */
+	LAYOUT_CLASH_WRITE, /* grant it for writing, or overwrite it in place: all that others hold */
+	LAYOUT_CLASH_REMAP, /* change which blocks are behind it, or their state: all that anybody has (I15) */
+};
+
+/*
+ * Whether nothing is in the way in blocks [@first, @end) of @ino for @client (NULL: the server's own): NFS4_OK; or
+ * NFS4ERR_DELAY: it is being recalled.  Does not switch: also for bodies.
+ */
+nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
+		      enum layout_clash clash) MUST_CHECK;
+/* The same for an operation; deleg_recall_wait() then waits for these too. */
+nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
+	MUST_CHECK;
+
+/* For calls of extent/data.h: checks with the range locked. */
+struct layout_guard {
+	struct data_guard guard;
+	struct compound *c; /* NULL: the server's own work, for */
+	struct mds *mds;
+	const struct client *client;
+};
+void layout_guard_init(struct layout_guard *guard, struct compound *c);
+
+/* The client is gone or was given up (its lease is over and somebody wants what it holds, or it is evicted): what it
+ * has becomes lost, it is fenced, and then all is forgotten.  In client_destroy(), before its states go.  0; -EBUSY:
+ * the fence is not proved yet (a fiber goes on with it). */
+FIBER_FN int layout_release_client(struct mds *mds, struct client *client) MUST_CHECK;
+/* After a restart: recalls and fences that were under way go on. */
+int layout_recall_start(struct mds *mds) MUST_CHECK;
+
+#endif
