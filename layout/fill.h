@@ -39,8 +39,12 @@ struct fill {
 	/* Answered */
 	struct fill_extent extents[FILL_EXTENTS_MAX];
 	unsigned int nr;
-	uint64_t ret_end;    /* [first, ret_end) is in extents */
-	bool ret_fresh;	     /* holes were filled */
+	uint64_t ret_end; /* [first, ret_end) is in extents */
+	/* Holes that were filled. */
+	struct fill_hole {
+		uint64_t blk, nr;
+	} holes[FILL_EXTENTS_MAX];
+	unsigned int nr_holes;
 	unsigned int device; /* all lie on it */
 };
 
@@ -50,6 +54,7 @@ struct fill {
 /*
  * In a body; changes @inode's count of blocks, the caller puts it.  -ENODATA: the client cannot have a layout that
  * reaches @need_end there (no alignment, too many pieces, another device): it must go through the server.  -ENOSPC.
+ * -EAGAIN: blocks are being cut off there.
  */
 int fill_run(struct txn *txn, struct inode *inode, struct fill *fill) MUST_CHECK;
 

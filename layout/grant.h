@@ -39,10 +39,17 @@ struct grants {
 
 void grants_init(struct grants *g);
 void grants_release(struct grants *g);
-/* Room for @g's runs and two more, so that one grants_change() cannot fail.  -ENOMEM; -E2BIG: GRANTS_MAX. */
-int grants_copy(struct grants *to, const struct grants *g) MUST_CHECK;
-/* In blocks [@first, @end): take bits @clear away and set bits @set; runs without bits of GRANT_ANY vanish. */
-void grants_change(struct grants *g, uint64_t first, uint64_t end, uint32_t clear, uint32_t set);
+/*
+ * In a new set what is in @g, changed in blocks [@first, @end), which are not none.  -ENOMEM; -E2BIG: more runs than
+ * GRANTS_MAX.
+ */
+/* @bits are set, and what was late is not any more. */
+int grants_add(const struct grants *g, uint64_t first, uint64_t end, uint32_t bits, struct grants *ret_grants)
+	MUST_CHECK;
+/* @bits are taken away; with @late, what loses GRANT_RW becomes GRANT_LATE. */
+int grants_take(const struct grants *g, uint64_t first, uint64_t end, uint32_t bits, bool late,
+		struct grants *ret_grants) MUST_CHECK;
+
 /* The first run that overlaps [@first, @end) and has one of @bits; NULL: none. */
 const struct grant *grants_find(const struct grants *g, uint64_t first, uint64_t end, uint32_t bits);
 /* Whether every block of [@first, @end) has one of @bits. */
