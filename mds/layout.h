@@ -80,6 +80,11 @@ struct layout *layout_of(const struct file *file, const struct client *client);
 struct layout *layout_conflict(const struct file *file, const struct client *but, uint64_t first, uint64_t end,
 			       uint32_t bits);
 
+/* At the start, after state_load(): -EUCLEAN: items contradict each other. */
+FIBER_FN int layout_load(struct mds *mds) MUST_CHECK;
+/* At the end, before state_unload(). */
+void layout_unload(struct mds *mds);
+
 /* layout_start.c: devices, keys, fences; before and after all else of the server. */
 FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, unsigned int nr, struct why *why)
 	MUST_CHECK;

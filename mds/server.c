@@ -17,6 +17,7 @@
 #include "mds/conn_int.h"
 #include "mds/copy.h"
 #include "mds/grace.h"
+#include "mds/layout.h"
 #include "mds/reaper.h"
 #include "mds/state.h"
 
@@ -152,6 +153,8 @@ static FIBER_FN int server_load(struct mds *mds, const struct server_options *op
 		err = state_load(mds);
 	if (!err)
 		err = copy_load(mds);
+	if (!err)
+		err = layout_load(mds);
 	if (err)
 		return why_set(why, err,
 			       "the state of clients cannot be loaded: %s; --discard-state goes on without it",
@@ -212,6 +215,7 @@ FIBER_FN void server_stop(struct mds *mds)
 		wait_queue_wait(&mds->idle);
 	lease_stop(mds);
 	reaper_stop(mds);
+	layout_unload(mds);
 	state_unload(mds);
 	client_unload(mds);
 	export_tree_close(mds->exports);

@@ -26,6 +26,8 @@ static void state_count_revoked(const struct state *state, int nr)
 	state->client->nr_revoked += (unsigned int)nr;
 	if (state->kind == STATE_DELEG)
 		state->client->nr_delegs_revoked += (unsigned int)nr;
+	if (state->kind == STATE_LAYOUT)
+		state->client->nr_layouts_revoked += (unsigned int)nr;
 }
 
 void state_add(struct mds *mds, struct state *state)

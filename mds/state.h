@@ -21,8 +21,8 @@ enum state_kind {
 	STATE_ANY = 0,
 	STATE_OPEN = 1,
 	STATE_LOCK = 2,
-	STATE_LAYOUT = 3, /* not yet */
-	STATE_COPY = 4,	  /* an asynchronous COPY (mds/copy.h) */
+	STATE_LAYOUT = 3,
+	STATE_COPY = 4, /* an asynchronous COPY (mds/copy.h) */
 	STATE_DELEG = 5,
 };
 

@@ -193,8 +193,8 @@ static int state_load_deleg(struct mds *mds, struct client *client, const struct
 
 static int state_load_item(struct mds *mds, struct client *client, const struct state_load_item *it)
 {
-	/* It lies between, and is the session's. */
-	if (key_type(it->key) == RECORD_CALLBACK)
+	/* They lie between: the session's, and layouts, which come when all else is there (mds/layout.c). */
+	if (key_type(it->key) == RECORD_CALLBACK || key_type(it->key) == RECORD_LAYOUT)
 		return 0;
 	/* Behind 2^55 are states that have no items, and would meet those of this run. */
 	if (key_type(it->key) != RECORD_LOCK &&

@@ -102,6 +102,14 @@ struct record_layout {
 
 static_assert(sizeof(struct record_layout) == 72, "layout");
 
+#define RECORD_GRANTS_PART_BITS	  6
+#define RECORD_LAYOUT_NUMBER_BITS (KEY_BITS_LOW - RECORD_GRANTS_PART_BITS)
+
+static inline uint64_t record_grants_off(uint64_t number, unsigned int part)
+{
+	return number << RECORD_GRANTS_PART_BITS | part;
+}
+
 static inline struct key record_key(uint64_t client, enum record_type type, uint64_t off)
 {
 	return key_make(ZONE_STATE, client, (uint8_t)type, off);

@@ -229,6 +229,16 @@ static const struct row fields[] = {
 	F(record_deleg, write),
 	F(record_deleg, zero),
 	F(record_deleg, fh),
+	F(record_layout, ino),
+	F(record_layout, generation),
+	F(record_layout, key),
+	F(record_layout, seqid),
+	F(record_layout, revoked),
+	F(record_layout, nr_grants),
+	F(record_layout, kind),
+	F(record_layout, return_on_close),
+	F(record_layout, zero),
+	F(record_layout, fh),
 	F(record_copy, src),
 	F(record_copy, dst),
 	F(record_copy, len),
@@ -255,7 +265,7 @@ static const struct {
 	S(disk_extent),	    S(disk_inode),     S(disk_time),	   S(disk_dirent),	 S(disk_xattr),
 	S(record_server),   S(record_client),  S(record_session),  S(record_channel),	 S(record_slot),
 	S(record_callback), S(record_open),    S(record_locks),	   S(record_lock),	 S(record_deleg),
-	S(record_copy),
+	S(record_layout),   S(record_copy),
 #undef S
 };
 
