@@ -4,9 +4,14 @@
 
 /*
  * Persistent reservations of a simulated disk, and the disk as each host reaches it: a block device and a reserver
- * for each initiator over one and the same disk.  Keys and reservation survive power cuts (APTPL).  A request whose
- * initiator may not is -EBADE when it would have taken effect; a preempt with abort ends what the victim has in
- * flight (each such request has happened, or not, and never will afterwards).
+ * for each initiator over one and the same disk.  Keys and reservation survive power cuts (APTPL).
+ *
+ * A request waits a little in the device; then it is refused with -EBADE (reservation conflict) if its initiator may
+ * not, or goes on to the disk, whose time it takes.  A command that takes a registration away waits for what the
+ * victim has in the disk, so afterwards nothing of it happens any more; a preempt with abort also ends what the
+ * victim has in flight (each such request has happened, or not, and may have an error in either case).
+ *
+ * A host is its name: what is attached twice by one name is one initiator.  Everything random comes from the seed.
  *
  * It can be as bad as real targets are: see struct sim_reserve_faults.
  */
@@ -17,11 +22,18 @@
 struct sim_reserve;
 
 struct sim_reserve_faults {
-	bool preempt_lies; /* PREEMPT by the holder answers success and leaves the victim registered (an NVMe target)
-			    */
-	bool preempt_abort_hangs; /* PREEMPT AND ABORT never answers; it fails with -EIO after 1 s of virtual time */
-	bool preempt_fails;	  /* and so does PREEMPT: nothing fences */
-	uint32_t error_ppm;	  /* any command: -EIO, done or not done */
+	/*
+	 * A preempt, with abort or not, by the holder of a reservation that is not of all registrants answers success
+	 * and leaves the victim registered; by another registrant, or while nobody holds it, it works (an NVMe
+	 * target).
+	 */
+	bool preempt_lies;
+	/* PREEMPT AND ABORT never answers: it does nothing, and fails with -EIO after 1 s of virtual time. */
+	bool preempt_abort_hangs;
+	bool preempt_fails; /* and so does PREEMPT: nothing fences */
+	/* PREEMPT does not wait for what the victim has in the disk, which happens later (SPC-4 allows it). */
+	bool preempt_leaves_in_flight;
+	uint32_t error_ppm; /* any command: -EIO, done or not done */
 };
 
 /* Nobody is registered at first.  @seed: of delays and faults. */
@@ -35,7 +47,9 @@ uint64_t sim_reserve_conflicts(const struct sim_reserve *sr);
 
 /*
  * @disk (which stays the caller's: the simulated disk, or in another life another of the same media) as initiator
- * @host reaches it.  Both are closed with blkdev_close() and reserver_close().
+ * @host (1 to 15 characters) reaches it.  Both live on @disk's reactor, and are closed with blkdev_close() and
+ * reserver_close(): before or after @disk, with requests in flight only if the disk has lost its power.  Two hosts
+ * that write one place at a time need a disk with allow_overlap.
  */
 int sim_reserve_attach(struct sim_reserve *sr, const char *host, struct blkdev *disk, struct blkdev **ret_dev,
 		       struct reserver **ret_res) MUST_CHECK;
