@@ -240,10 +240,11 @@ FIBER_FN int client_destroy(struct mds *mds, struct client *client, uint64_t *re
 uint32_t client_status_flags(const struct mds *mds, const struct client *client, const struct session *session)
 {
 	uint32_t flags = backchannel_status_flags(client, session);
+	unsigned int recallable = client->nr_delegs_revoked + client->nr_layouts_revoked;
 
-	if (client->nr_delegs_revoked > 0)
+	if (recallable > 0)
 		flags |= SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
-	if (client->nr_revoked > client->nr_delegs_revoked)
+	if (client->nr_revoked > recallable)
 		flags |= client->nr_states > client->nr_revoked ? SEQ4_STATUS_EXPIRED_SOME_STATE_REVOKED
 								: SEQ4_STATUS_EXPIRED_ALL_STATE_REVOKED;
 	(void)mds;

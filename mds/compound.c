@@ -97,7 +97,7 @@ void compound_also_init(struct compound_also *a, struct compound *c,
 			int (*fill)(struct txn *txn, const struct inode *inode, void *arg), void *arg)
 {
 	*a = (struct compound_also){
-		.also = { .body = also_body, .arg = a, .log_max = COMPOUND_NOTE_LOG },
+		.also = { .body = also_body, .arg = a, .log_max = COMPOUND_NOTE_LOG, .guard = &a->guard.guard },
 		.c = c,
 		.fill = fill,
 		.arg = arg,
@@ -105,6 +105,7 @@ void compound_also_init(struct compound_also *a, struct compound *c,
 		.stateid = c->stateid,
 		.has_stateid = c->has_stateid,
 	};
+	layout_guard_init(&a->guard, c);
 }
 
 struct cred compound_cred(const struct compound *c, const struct fh *fh)

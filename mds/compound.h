@@ -34,6 +34,7 @@
 #include "extent/txn.h"
 #include "mds/cred.h"
 #include "mds/fh.h"
+#include "mds/layout_guard.h"
 #include "proto/wire_compound.h"
 
 struct client;
@@ -78,7 +79,8 @@ struct compound {
 	bool replay;
 	const void *replay_bytes;
 	uint32_t replay_len;
-	uint64_t recalling;  /* inode whose delegations keep the operation from running: being recalled; 0: none */
+	uint64_t recalling;  /* inode whose delegations or layouts keep the operation from running: being recalled; 0:
+				none */
 	bool retry_uncached; /* the request was answered, and its reply not kept */
 	uint32_t request_len;
 	uint32_t skip;	 /* operations whose results were recorded before a crash */
@@ -96,10 +98,12 @@ FIBER_FN int compound_run(struct compound *c, const struct txn_options *opt, int
 			  void *arg) MUST_CHECK;
 /*
  * The same for functions of extent/data.h, which run the transaction: @fill (may be NULL) fills the result from the
- * inode as it is then.  After success the caller says compound_did(c, seq).
+ * inode as it is then.  After success the caller says compound_did(c, seq).  Layouts in the way are recalled, and the
+ * function fails with -EBUSY.
  */
 struct compound_also {
 	struct data_also also; /* for data_write() and the like */
+	struct layout_guard guard;
 	struct compound *c;
 	int (*fill)(struct txn *txn, const struct inode *inode, void *arg);
 	void *arg;

@@ -16,6 +16,7 @@
 #include "mds/backchannel.h"
 #include "mds/config.h"
 #include "mds/drop.h"
+#include "mds/layout_recall.h"
 #include "mds/place.h"
 #include "mds/status.h"
 
@@ -186,6 +187,8 @@ static bool recall_is_under_way(const struct compound *c)
 {
 	const struct file *file = file_find(c->mds, c->recalling);
 
+	if (layout_recall_is_under_way(c->mds, c->recalling))
+		return true;
 	if (!file)
 		return false;
 	list_for_each (pos, &file->delegs) {

@@ -23,6 +23,13 @@
 #include "mds/state.h"
 #include "mds/state_record.h"
 
+/* A request that a recall refers to (RFC 8881, 2.10.6.3). */
+struct layout_call {
+	sessionid4 session;
+	uint32_t slot, seqid;
+};
+#define LAYOUT_CALLS 4u
+
 struct layout {
 	struct state state;
 	struct file *file; /* NULL: its grants are gone */
@@ -35,17 +42,24 @@ struct layout {
 	struct grants grants;
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
-	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: see recall */
+	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: the last are */
+	struct layout_call gets[LAYOUT_CALLS];
 	uint64_t recall_first, recall_end; /* blocks that are wanted back */
 };
 
 /* mds.layouts: what the server has besides them. */
 struct layouts {
 	struct layout_devices devices;
-	struct fence *fence;	/* NULL: no layouts are granted */
-	struct wait_queue gone; /* grants were given up */
-	uint64_t nr;		/* layouts in memory */
-	unsigned int nr_recalls;
+	struct fence *fence;	 /* NULL: no layouts are granted */
+	struct wait_queue gone;	 /* grants were given up */
+	uint64_t nr;		 /* layouts in memory */
+	unsigned int nr_recalls; /* fibers */
+	struct list recalls;	 /* struct recall that wait for one of them (layout_recall.c) */
+	struct list lost;	 /* struct lost_host: hosts to be fenced (layout_lost.c), with */
+	unsigned int nr_fencers; /* fibers */
+	struct wait_queue lost_work;
+	/* Holder of what clients lost that are gone or know of it: in no table, its id is 0. */
+	struct client *nobody;
 	unsigned int kinds; /* bits that are offered at all */
 	struct {
 		uint64_t gets, commits, returns, recalls, revoked, fences, lates, conflicts;

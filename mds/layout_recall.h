@@ -9,15 +9,8 @@
  * proved do its grants end (I3, I4).
  */
 
-#include "extent/data.h"
 #include "mds/layout.h"
-
-/* What an operation is going to do with a range. */
-enum layout_clash {
-	LAYOUT_CLASH_READ,  /* grant it for reading: in the way are others' GRANT_RW */
-	LAYOUT_CLASH_WRITE, /* grant it for writing, or overwrite it in place: all that others hold */
-	LAYOUT_CLASH_REMAP, /* change which blocks are behind it, or their state: all that anybody has (I15) */
-};
+#include "mds/layout_guard.h"
 
 /*
  * Whether nothing is in the way in blocks [@first, @end) of @ino for @client (NULL: the server's own): NFS4_OK; or
@@ -29,14 +22,12 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
 	MUST_CHECK;
 
-/* For calls of extent/data.h: checks with the range locked. */
-struct layout_guard {
-	struct data_guard guard;
-	struct compound *c; /* NULL: the server's own work, for */
-	struct mds *mds;
-	const struct client *client;
-};
-void layout_guard_init(struct layout_guard *guard, struct compound *c);
+/* The file is without a name: whoever has a layout of it is asked to give it back. */
+void layout_recall_file(struct mds *mds, uint64_t ino);
+/* Whether one is being recalled, or its holder fenced, that keeps @client from something. */
+bool layout_recall_is_under_way(const struct mds *mds, uint64_t ino);
+/* A LAYOUTGET is being answered: recalls will name it until its reply has surely been received. */
+void layout_note_call(struct layout *layout, const struct compound *c);
 
 /* The client is gone or was given up (its lease is over and somebody wants what it holds, or it is evicted): what it
  * has becomes lost, it is fenced, and then all is forgotten.  In client_destroy(), before its states go.  0; -EBUSY:

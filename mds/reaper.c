@@ -13,6 +13,7 @@
 #include "dev/log.h"
 #include "extent/data.h"
 #include "extent/orphan.h"
+#include "mds/layout_recall.h"
 #include "mds/state.h"
 
 #define REAPER_QUEUE_MAX 4096u
@@ -27,8 +28,13 @@ void reaper_consider(struct mds *mds, uint64_t ino)
 	struct reaper_hint *hint;
 
 	/* Before the start nothing is lost: it begins with all orphans. */
-	if (!mds->reap_runs || state_file_is_open(mds, ino))
+	if (!mds->reap_runs)
 		return;
+	if (state_file_is_open(mds, ino)) {
+		/* Nobody gives a layout of it back by himself. */
+		layout_recall_file(mds, ino);
+		return;
+	}
 	hint = mds->nr_reap < REAPER_QUEUE_MAX ? calloc(1, sizeof(*hint)) : NULL;
 	if (hint) {
 		hint->ino = ino;
@@ -104,6 +110,8 @@ FIBER_FN static void reaper_scan(struct mds *mds)
 	while (!mds->reap_stop && !txn_read(mds->fs, reaper_next_body, &next)) {
 		if (!state_file_is_open(mds, next.ino))
 			reaper_take(mds, next.ino);
+		else
+			layout_recall_file(mds, next.ino);
 		next.after = next.ino;
 	}
 }

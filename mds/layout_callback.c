@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * CB_LAYOUTRECALL (RFC 8881, 20.3).  Promise: each recall has a seqid of its own, which no crash makes come again,
+ * and names the LAYOUTGETs whose replies the client may not have seen (12.5.5.2.1).
+ */
+
+#include <string.h>
+
+#include "mds/backchannel.h"
+#include "mds/layout_recall_int.h"
+
+struct number_work {
+	const struct layout_range *range;
+	uint32_t seqid;
+};
+
+static int number_body(struct txn *txn, void *arg)
+{
+	struct number_work *w = arg;
+	const struct layout *layout = layout_range_find(w->range);
+
+	if (!layout)
+		return -ENOENT;
+	w->seqid = state_next_seqid(layout->state.seqid);
+	return layout_write(txn, layout, layout->state.number, w->seqid, &layout->grants, layout->grants.nr, NFS4_OK);
+}
+
+/* The layout's next seqid, durable. */
+static FIBER_FN int number_next(const struct layout_range *range, uint32_t *ret_seqid)
+{
+	static const struct txn_options opt = { .name = "recall layout", .frees_space = true };
+	struct number_work w = { .range = range };
+	struct fs *fs = range->mds->fs;
+	struct layout *layout;
+	uint64_t seq = 0;
+	int err;
+
+	static_assert(LAYOUT_LOG(GRANTS_MAX) <= TXN_LOG_DEFAULT, "a layout fits");
+	err = txn_run(fs, &opt, number_body, &w, &seq);
+	if (err)
+		return err;
+	layout = layout_range_find(range);
+	assert(layout);
+	layout->state.seqid = w.seqid;
+	*ret_seqid = w.seqid;
+	return txn_wait_durable(fs, seq);
+}
+
+static void fill_recall(const struct layout_range *range, const struct layout *layout, uint8_t fh[FH_SIZE],
+			struct nfs_cb_argop4 *ret_op)
+{
+	struct CB_LAYOUTRECALL4args *args = &ret_op->nfs_cb_argop4_u.opcblayoutrecall;
+	layoutrecall_file4 *file = &args->clora_recall.layoutrecall4_u.lor_layout;
+
+	*ret_op = (struct nfs_cb_argop4){ .argop = OP_CB_LAYOUTRECALL };
+	args->clora_type = layout->kind == LAYOUT_SCSI ? LAYOUT4_SCSI : LAYOUT4_BLOCK_VOLUME;
+	args->clora_iomode = LAYOUTIOMODE4_ANY;
+	args->clora_recall.lor_recalltype = LAYOUTRECALL4_FILE;
+	memcpy(fh, layout->fh, FH_SIZE);
+	file->lor_fh.nfs_fh4_val = (char *)fh;
+	file->lor_fh.nfs_fh4_len = FH_SIZE;
+	file->lor_offset = range->first * DADDR_BLOCK_SIZE;
+	file->lor_length = range->end == GRANT_END ? NFS4_UINT64_MAX : (range->end - range->first) * DADDR_BLOCK_SIZE;
+	state_make_stateid(range->mds, &layout->state, &file->lor_stateid);
+}
+
+FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, uint32_t *seqid,
+			     nfsstat4 *ret_status)
+{
+	struct layout *layout = layout_range_find(range);
+	struct nfs_cb_argop4 op;
+	uint8_t fh[FH_SIZE];
+	int err;
+
+	if (layout && layout->state.seqid != *seqid) {
+		err = number_next(range, seqid);
+		if (err)
+			return err;
+		layout = layout_range_find(range);
+	}
+	if (!layout)
+		return -ENOENT;
+	fill_recall(range, layout, fh, &op);
+	return backchannel_call(range->mds, layout->state.client, &op, deadline_ns, ret_status);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Getting layouts back (RFC 8881, 12.5.5).  Promises: a bounded number of fibers works at it, each on one layout at a
+ * time, and the rest waits in a queue; so no number of conflicts stops other work.  A client that gives back what it
+ * is asked for within the time for a recall, counted from when it was asked, loses nothing.
+ */
+
+#include "mds/layout_recall_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/fiber.h"
+#include "dev/log.h"
+#include "mds/compound.h"
+#include "mds/config.h"
+#include "mds/session.h"
+
+#define RECALLS_MAX    256u		   /* fibers */
+#define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
+#define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
+
+/* Layout @number is to be given back, as far as its recall_first and recall_end say. */
+struct recall {
+	struct list link;
+	struct mds *mds;
+	struct client *client;
+	uint64_t number;
+};
+
+/* One callback and what becomes of it. */
+struct round {
+	struct layout_range range;
+	struct client *client;
+	uint64_t end_ns; /* then it is revoked */
+	uint32_t seqid;	 /* of the recall; 0: none was sent */
+	bool told;	 /* the client has said that it will give it back */
+};
+
+static uint64_t recall_ns(const struct mds *mds)
+{
+	return mds->config->lease_seconds * LAYOUT_SEC_NS;
+}
+
+/* When the client's lease is over. */
+static uint64_t lease_end_ns(const struct round *round)
+{
+	return round->client->renewed_ns + round->range.mds->config->lease_seconds * LAYOUT_SEC_NS + 1;
+}
+
+/* What the answer means.  *@ret_pause: how long to wait before it is asked again. */
+static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, uint64_t *ret_pause)
+{
+	*ret_pause = RECALL_LATE_NS;
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err == -ENOTCONN || err == -ETIMEDOUT || err == -EPROTO || err == -EMSGSIZE ? 0 : err;
+	switch (status) {
+	case NFS4_OK:
+		round->told = true;
+		return 0;
+	case NFS4ERR_NOMATCHING_LAYOUT:
+		/* It is gone, and no LAYOUTRETURN will come (20.3.3). */
+		return layout_take(&round->range, GRANT_HELD, true);
+	case NFS4ERR_DELAY:
+		*ret_pause = RECALL_SOON_NS;
+		return 0;
+	case NFS4ERR_OLD_STATEID:
+		round->seqid = 0;
+		*ret_pause = RECALL_SOON_NS;
+		return 0;
+	default:
+		/* It may not have got the reply yet that this recall is about. */
+		return 0;
+	}
+}
+
+/* Ask for the range until nothing is held there any more, or the time is over. */
+static FIBER_FN int round_run(struct round *round)
+{
+	struct mds *mds = round->range.mds;
+	uint64_t pause = 0;
+
+	while (!mds->stopping && layout_range_has(&round->range, GRANT_HELD)) {
+		uint64_t now = reactor_now_ns(mds->reactor), until = min_u64(round->end_ns, lease_end_ns(round));
+		nfsstat4 status = NFS4_OK;
+		int err;
+
+		if (now >= round->end_ns || client_is_courteous(mds, round->client))
+			return -ETIME;
+		if (!round->told) {
+			err = layout_callback(&round->range, until, &round->seqid, &status);
+			err = round_learn(round, err, status, &pause);
+			if (err)
+				return err;
+			if (!layout_range_has(&round->range, GRANT_HELD))
+				break;
+			if (!round->told)
+				until = min_u64(until, reactor_now_ns(mds->reactor) + pause);
+		}
+		/* Whatever wakes it, it looks again. */
+		if (wait_queue_wait_until(&mds->layouts->gone, until))
+			continue;
+	}
+	return 0;
+}
+
+/* What is held in the range goes, in the client's good time or not. */
+static FIBER_FN int recall_held(const struct recall *r, const struct layout_range *range)
+{
+	struct mds *mds = r->mds;
+	struct round round = {
+		.range = *range,
+		.client = r->client,
+		.end_ns = reactor_now_ns(mds->reactor) + recall_ns(mds),
+	};
+	int err;
+
+	round.range.first = 0;
+	round.range.end = GRANT_END;
+	mds->layouts->counts.recalls++;
+	err = round_run(&round);
+	if (err != -ETIME)
+		return err;
+	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked",
+		 (unsigned long)r->client->id, r->client->peer);
+	return layout_revoke_client(mds, r->client);
+}
+
+static FIBER_FN int recall_step(const struct recall *r, const struct layout_range *range)
+{
+	if (layout_range_has(range, GRANT_HELD))
+		return recall_held(r, range);
+	r->mds->layouts->counts.lates++;
+	return layout_take(range, GRANT_LATE, false);
+}
+
+static FIBER_FN void recall_one(const struct recall *r)
+{
+	struct layout_range range = { .mds = r->mds, .number = r->number };
+	struct layout *layout;
+	int err = 0;
+
+	while (!err && !r->mds->stopping && (layout = layout_range_find(&range))) {
+		range.first = layout->recall_first;
+		range.end = layout->recall_end;
+		if (!layout_range_has(&range, GRANT_ANY))
+			break;
+		err = recall_step(r, &range);
+	}
+	/* Who asks next tries again. */
+	if (err)
+		log_warn("a layout of client %lx cannot be taken back now: %s", (unsigned long)r->client->id,
+			 strerror(-err));
+	layout = layout_range_find(&range);
+	if (!layout)
+		return;
+	layout->recalled = false;
+	layout->recall_first = layout->recall_end = 0;
+}
+
+static void recall_free(struct recall *r)
+{
+	client_drop(r->mds, r->client);
+	free(r);
+}
+
+static struct recall *recall_next(struct layouts *layouts)
+{
+	struct recall *r;
+
+	if (!layouts->recalls.next || list_is_empty(&layouts->recalls))
+		return NULL;
+	r = list_first_entry(&layouts->recalls, struct recall, link);
+	list_del(&r->link);
+	return r;
+}
+
+static FIBER_FN void recall_worker(void *arg)
+{
+	struct recall *r = arg;
+	struct mds *mds = r->mds;
+
+	for (; r; r = recall_next(mds->layouts)) {
+		recall_one(r);
+		recall_free(r);
+	}
+	mds->layouts->nr_recalls--;
+	mds->nr_fibers--;
+	wait_queue_wake_all(&mds->deleg_gone);
+	wait_queue_wake_all(&mds->idle);
+}
+
+static int recall_launch(struct mds *mds, struct recall *r)
+{
+	struct layouts *layouts = mds->layouts;
+	int err;
+
+	if (layouts->nr_recalls >= RECALLS_MAX) {
+		list_add_tail(&r->link, &layouts->recalls);
+		return 0;
+	}
+	err = fiber_spawn(mds->reactor, "layout recall", recall_worker, r, NULL);
+	if (err)
+		return err;
+	layouts->nr_recalls++;
+	mds->nr_fibers++;
+	return 0;
+}
+
+static void recall_want(struct mds *mds, struct layout *layout, uint64_t first, uint64_t end)
+{
+	struct recall *r;
+
+	if (mds->stopping)
+		return;
+	if (!mds->layouts->recalls.next)
+		list_init(&mds->layouts->recalls);
+	if (layout->recalled) {
+		layout->recall_first = min_u64(layout->recall_first, first);
+		layout->recall_end = max_u64(layout->recall_end, end);
+		return;
+	}
+	r = malloc(sizeof(*r));
+	if (!r)
+		return;
+	*r = (struct recall){ .mds = mds, .client = layout->state.client, .number = layout->state.number };
+	client_hold(r->client);
+	if (recall_launch(mds, r)) {
+		recall_free(r);
+		return;
+	}
+	layout->recalled = true;
+	layout->recall_first = first;
+	layout->recall_end = end;
+}
+
+/* Which bits of @layout are in the way of @client. */
+static uint32_t bits_in_the_way(const struct layout *layout, const struct client *client, enum layout_clash clash)
+{
+	bool lost = layout->state.revoked, own = layout->state.client == client && !lost;
+	uint32_t bits = clash == LAYOUT_CLASH_READ ? GRANT_RW : GRANT_HELD;
+
+	if (lost)
+		return clash == LAYOUT_CLASH_FREE ? 0 : bits;
+	if (own && (clash == LAYOUT_CLASH_READ || clash == LAYOUT_CLASH_WRITE))
+		return 0;
+	return clash == LAYOUT_CLASH_READ ? bits : bits | GRANT_LATE;
+}
+
+nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
+		      enum layout_clash clash)
+{
+	struct file *file = mds->layouts && mds->layouts->nr > 0 ? file_find(mds, ino) : NULL;
+	nfsstat4 status = NFS4_OK;
+
+	if (!file || file->nr_layouts == 0 || first >= end)
+		return NFS4_OK;
+	list_for_each (pos, &file->layouts) {
+		struct layout *layout = list_entry(pos, struct layout, by_file);
+		uint32_t bits = bits_in_the_way(layout, client, clash);
+
+		if (!bits || !grants_find(&layout->grants, first, end, bits))
+			continue;
+		status = NFS4ERR_DELAY;
+		if (!layout->state.revoked)
+			recall_want(mds, layout, first, end);
+	}
+	mds->layouts->counts.conflicts += status != NFS4_OK;
+	return status;
+}
+
+nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
+{
+	nfsstat4 status = layout_check(c->mds, c->client, ino, first, end, clash);
+
+	if (status)
+		c->recalling = ino;
+	return status;
+}
+
+void layout_recall_file(struct mds *mds, uint64_t ino)
+{
+	struct file *file = mds->layouts ? file_find(mds, ino) : NULL;
+
+	if (!file || file->nr_layouts == 0)
+		return;
+	list_for_each (pos, &file->layouts) {
+		struct layout *layout = list_entry(pos, struct layout, by_file);
+
+		if (!layout->state.revoked)
+			recall_want(mds, layout, 0, GRANT_END);
+	}
+}
+
+bool layout_recall_is_under_way(const struct mds *mds, uint64_t ino)
+{
+	const struct file *file = mds->layouts ? file_find(mds, ino) : NULL;
+
+	if (!file)
+		return false;
+	list_for_each (pos, &file->layouts) {
+		const struct layout *layout = list_entry(pos, struct layout, by_file);
+
+		if (layout->recalled || layout->state.revoked)
+			return true;
+	}
+	return false;
+}
+
+void layout_note_call(struct layout *layout, const struct compound *c)
+{
+	struct layout_call *call = &layout->gets[layout->nr_gets++ % LAYOUT_CALLS];
+
+	memcpy(call->session, c->session->id, sizeof(call->session));
+	call->slot = (uint32_t)(c->slot - c->session->slots);
+	call->seqid = c->slot->seqid;
+}
