@@ -21,6 +21,7 @@ void data_state_init(struct data_state *state)
 		list_init(&state->locks[i]);
 	fiber_sem_init(&state->bounce, DATA_BOUNCE_MAX);
 	wait_queue_init(&state->trimmed);
+	list_init(&state->flushes);
 }
 
 int data_get_file(struct txn *txn, uint64_t ino, uint64_t generation, struct inode *ret_inode)
@@ -235,7 +236,7 @@ int data_commit(struct fs *fs, uint64_t ino, uint64_t generation)
 	err = data_look_init(&look, ino, generation, 0, 0);
 	if (!err)
 		err = data_look(fs, &look);
-	return err ? err : data_io_flush(fs);
+	return err ? err : data_flush_devices(fs);
 }
 
 /* Seek */

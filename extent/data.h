@@ -40,15 +40,8 @@ enum data_sync {
 };
 
 /*
- * Write @len > 0 bytes at @off; size, times and change attribute follow in the transaction that makes them readable.
- * *@ret_durable: the bytes are on stable storage, though only DATA_UNSTABLE was asked for.  -EFBIG: beyond
- * INODE_SIZE_MAX; -ENOSPC: nothing was written; -EINVAL: @len > DATA_IO_MAX; -EISDIR; -EIO: bytes that were there
- * before may be old or new, all others are zeros.
- * @body (may be NULL) runs at the end of that last transaction, in its body (extent/txn.h), with @arg: an error of it
- * undoes the transaction and is returned.  It may change the inode.
- *
- * Blocks that become readable are on their devices before that transaction; so @sync makes a difference only for
- * those that are overwritten in place.
+ * @body (may be NULL) runs at the end of the last transaction of a call, in its body (extent/txn.h), with @arg: an
+ * error of it undoes the transaction and is returned.  It may change the inode.
  */
 struct data_also {
 	int (*body)(struct txn *txn, const struct inode *inode, void *arg);
@@ -59,9 +52,20 @@ struct data_also {
 
 /*
  * Who else may use blocks of the file (layouts, I4, I15): asked with blocks [@first, @end) locked, before anything is
- * changed in them, and may not switch.  0, or -EBUSY, with which the call fails, having changed nothing there.  As
- * long as the lock is held nobody gets a layout of the range (data_hold()).
+ * changed in them, and may not switch.  0, or -EBUSY, with which the call fails, having changed nothing there; what
+ * it took is given back.  As long as the lock is held nobody gets a layout of the range (data_hold()).
+ *
+ * What is asked:
+ *   data_write	     DATA_OVERWRITE of its blocks where all are written and not shared, else DATA_REMAP
+ *   data_setattr    DATA_REMAP from a smaller size's block on (to DATA_END)
+ *   data_allocate   DATA_REMAP of what lacks space
+ *   data_deallocate DATA_REMAP of all its blocks, edges too
+ *   data_clone	     DATA_REMAP of the destination, and of the source, whose blocks can't be written in place any more
+ * and of whatever lets the file grow, DATA_REMAP of the block of the old end of file, or of all from there on, where
+ * a client may have left something behind the end that must not show (INODE_DIRTY_TAIL, INODE_DIRTY_BEHIND): also the
+ * asker's own layout must come back first, since what it wrote there and has not committed would be zeroed.
  */
+#define DATA_END UINT64_MAX /* of a range: all that follows */
 enum data_touch {
 	DATA_OVERWRITE, /* new contents in the same blocks, in the same state */
 	DATA_REMAP,	/* other blocks, or other states */
@@ -69,13 +73,19 @@ enum data_touch {
 struct data_guard {
 	int (*check)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
 		     enum data_touch touch);
+	/*
+	 * Whether anybody at all, the asker too, may be writing these blocks by a layout (GRANT_RW, not GRANT_LATE).
+	 * Only a question: nothing is recalled for it.  NULL: check(DATA_REMAP) is asked instead.
+	 */
+	bool (*held)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end);
 };
 
 /*
- * For granting a layout: blocks [@first, @end) locked, shared for reading or alone for writing.  With @grow, also the
- * file is made fit for a client that may let it grow: no trim is under way there, and the block of the end of file
- * has zeros behind it, unless somebody else may be writing it: @guard (may be NULL) is asked.  Then, in the body of
- * the grant, data_hold_grant() marks that the client may leave anything behind the end of file.
+ * For granting a layout: blocks [@first, @end) locked, shared for reading, or with @grow (for every layout that lets
+ * its holder write) alone.  No trim is under way there.  With @grow, what the file's clients left behind its end is
+ * made zeros where the range has it, unless somebody is writing there (@guard->held; @guard may be NULL): so its
+ * holder may let the file grow.  Then, in the body of the grant, data_hold_grant() marks that the client may leave
+ * anything behind the end of file.  Errors of data_look and of devices; there is nothing to unhold then.
  */
 struct data_hold {
 	uint64_t ino, first, end;
@@ -88,10 +98,20 @@ FIBER_FN void data_unhold(struct fs *fs, struct data_hold *hold);
 void data_hold_grant(struct inode *inode, uint64_t first, uint64_t end);
 
 /*
- * What was written by the holder of a layout (LAYOUTCOMMIT), in a body: @nr runs of blocks become readable, and with
- * @has_size the file has at least @size bytes, all at once (I5); times and change attribute follow, @mtime if the
- * client told it.  The caller has checked that the blocks are the client's.  *@ret_inode is put already.  -ENXIO: a
- * hole is among them; -E2BIG: more than DATA_COMMIT_STEPS runs of the map; -EAGAIN: a trim is under way.
+ * What was written by the holder of a layout (LAYOUTCOMMIT), in a body: @nr runs of blocks become readable, exactly
+ * they (I2), and with @has_size the file has at least @size bytes, all at once (I5); it never shrinks, and all may be
+ * repeated.  Change attribute, ctime and mtime follow also where there are no runs: the client has overwritten
+ * something; mtime is @mtime if the client told it.  The caller has checked that the blocks are the client's.
+ * *@ret_inode is put already.
+ *
+ * Runs behind the new size become readable too: a client counts them as committed and does not name them again when
+ * the size follows (it sends its size in another request, or its pages are larger than our blocks).  They are marked
+ * (INODE_DIRTY_BEHIND).  Growth: whoever holds the blocks from the old end of file on for writing answers for what
+ * lies between the old end and what it writes (RFC 8154, 2.3.4); so @holds is asked whether the committer does.
+ *
+ * -ENXIO: a hole is among the runs; -E2BIG: more than DATA_COMMIT_STEPS runs of the map (or than log_max holds);
+ * -EINVAL: an empty run, one beyond MAP_BLK_MAX, or no such time; -EFBIG: INODE_SIZE_MAX; -EAGAIN: a trim is under
+ * way, or what others left behind the end of file would show: data_ready_to_grow(), and again.
  */
 #define DATA_COMMIT_STEPS 4096u
 struct data_commit_run {
@@ -105,9 +125,21 @@ struct data_layout_commit {
 	uint64_t size;
 	bool has_mtime;
 	struct inode_time mtime;
+	/*
+	 * Whether the committer has a layout for writing of all of [@first, @end), runs or not.  Must not switch.
+	 * NULL: of its runs only.
+	 */
+	bool (*holds)(void *arg, uint64_t first, uint64_t end);
+	void *arg;
 };
 #define DATA_COMMIT_LOG(steps) (INODE_LOG_PUT + (steps)*MAP_CONVERT_LOG)
 int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit, struct inode *ret_inode) MUST_CHECK;
+/*
+ * No trim is under way, and nothing that clients left behind the end of file would show when it grows.  -EBUSY:
+ * @guard objects to that being zeroed (DATA_REMAP).
+ */
+FIBER_FN int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
+	MUST_CHECK;
 /*
  * Flush the devices that have a volatile cache, so that what clients wrote before this call survives a power cut
  * (I14).  Calls at the same time share flushes.
@@ -115,16 +147,30 @@ int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit,
 FIBER_FN int data_flush_devices(struct fs *fs) MUST_CHECK;
 /*
  * Give back blocks of [@first, @end) that are reserved and not written, in bounded transactions: after a layout ended
- * that they were taken for.  Not where @guard objects.
+ * that they were taken for.  Runs of the map that somebody still holds, all or in part (@guard->held; NULL: nobody),
+ * stay.
  */
 FIBER_FN int data_unreserve(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
 			    const struct data_guard *guard) MUST_CHECK;
 
 /*
  * Blocks that leave the map of @ino go to limbo under this tag (extent/limbo.h), LIMBO_NONE: none.  Asked whenever
- * blocks are freed; must not switch.
+ * blocks may be freed, in bodies: must not switch.  @tag NULL: none.  Until it is set, all is free at once: set it
+ * before anything is freed after a mount.
  */
 void data_set_limbo(struct fs *fs, uint64_t (*tag)(void *arg, uint64_t ino), void *arg);
+/* Free all that is in limbo under @tag, in bounded transactions. */
+FIBER_FN int data_limbo_release(struct fs *fs, uint64_t tag) MUST_CHECK;
+
+/*
+ * Write @len > 0 bytes at @off; size, times and change attribute follow in the transaction that makes them readable.
+ * *@ret_durable: the bytes are on stable storage, though only DATA_UNSTABLE was asked for.  -EFBIG: beyond
+ * INODE_SIZE_MAX; -ENOSPC: nothing was written; -EINVAL: @len > DATA_IO_MAX; -EISDIR; -EIO: bytes that were there
+ * before may be old or new, all others are zeros.
+ *
+ * Blocks that become readable are on their devices before that transaction; so @sync makes a difference only for
+ * those that are overwritten in place.
+ */
 FIBER_FN int data_write(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, const void *buf, uint32_t len,
 			enum data_sync sync, const struct data_also *also, struct inode *ret_inode, bool *ret_durable,
 			uint64_t *ret_seq) MUST_CHECK;

@@ -62,7 +62,7 @@ FIBER_FN static int change_look(struct change *c, struct inode *ret_inode)
 struct setattr {
 	struct change c;
 	const struct inode_attrs *attrs;
-	uint64_t first; /* locked from there on; DATA_BLK_END: nothing is */
+	uint64_t first; /* locked from there on; DATA_END: nothing is */
 	bool shrinks;
 	bool relock; /* the size has become smaller than what is locked */
 };
@@ -71,7 +71,7 @@ struct setattr {
 static uint64_t setattr_first(const struct setattr *s, const struct inode *inode)
 {
 	if (!(s->attrs->mask & INODE_SET_SIZE) || !S_ISREG(inode->mode))
-		return DATA_BLK_END;
+		return DATA_END;
 	return min_u64(inode->size, min_u64(s->attrs->size, INODE_SIZE_MAX)) >> DADDR_BLOCK_SHIFT;
 }
 
@@ -85,7 +85,7 @@ static int setattr_look_body(struct txn *txn, void *arg)
 	if (err)
 		return err;
 	s->first = setattr_first(s, &inode);
-	s->shrinks = s->first != DATA_BLK_END && s->attrs->size < inode.size;
+	s->shrinks = s->first != DATA_END && s->attrs->size < inode.size;
 	return 0;
 }
 
@@ -101,7 +101,11 @@ static int setattr_body(struct txn *txn, void *arg)
 	s->relock = setattr_first(s, &inode) < s->first;
 	if (s->relock)
 		return -EAGAIN;
-	err = inode_setattr(txn, s->c.ino, s->attrs, &inode);
+	if (s->first != DATA_END && s->attrs->size < inode.size)
+		err = data_guard_ask(data_also_guard(s->c.also), s->c.ino, s->attrs->size >> DADDR_BLOCK_SHIFT,
+				     DATA_END, DATA_REMAP);
+	if (!err)
+		err = inode_setattr(txn, s->c.ino, s->attrs, &inode);
 	if (!err)
 		err = data_also_run(txn, s->c.also, &inode);
 	if (!err)
@@ -114,15 +118,15 @@ FIBER_FN static int setattr_try(struct setattr *s)
 	const struct txn_options opt = { .name = "setattr",
 					 .log_max = INODE_LOG_SETATTR + also_log(s->c.also),
 					 .frees_space = s->shrinks };
-	struct data_lock lock = { .ino = s->c.ino, .first = s->first, .end = DATA_BLK_END };
-	bool locked = s->first != DATA_BLK_END;
+	struct data_lock lock = { .ino = s->c.ino, .first = s->first, .end = DATA_END };
+	bool locked = s->first != DATA_END;
 	int err;
 
 	if (locked)
 		data_lock_take(s->c.fs, &lock, 1);
 	err = txn_run(s->c.fs, &opt, setattr_body, s, &s->c.seq);
 	if (err == -EAGAIN && !s->relock) {
-		err = data_write_clean_tail(s->c.fs, s->c.ino, s->c.generation);
+		err = data_write_clean_tail(s->c.fs, s->c.ino, s->c.generation, data_also_guard(s->c.also));
 		if (!err)
 			err = txn_run(s->c.fs, &opt, setattr_body, s, &s->c.seq);
 	}
@@ -136,7 +140,7 @@ int data_setattr(struct fs *fs, uint64_t ino, uint64_t generation, const struct 
 {
 	struct setattr s = { .c = { .fs = fs, .ino = ino, .generation = generation, .also = also },
 			     .attrs = attrs,
-			     .first = DATA_BLK_END };
+			     .first = DATA_END };
 	int err = 0;
 
 	do {
@@ -159,7 +163,7 @@ int data_setattr(struct fs *fs, uint64_t ino, uint64_t generation, const struct 
 struct allocate {
 	struct change c;
 	uint64_t size; /* the file has at least so many bytes afterwards */
-	uint64_t lock_first;
+	uint64_t lock_first, lock_end;
 	struct data_run *taken;
 	unsigned int nr, max;
 };
@@ -195,6 +199,18 @@ static int allocate_make_room(struct allocate *a, unsigned int nr)
 	return 0;
 }
 
+/* What lacks space gets other blocks, or another state. */
+static int allocate_ask(const struct allocate *a, const struct data_look *look)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < look->nr && !err; i++)
+		if (look->runs[i].lacks_space)
+			err = data_guard_ask(data_also_guard(a->c.also), a->c.ino, look->runs[i].blk,
+					     look->runs[i].blk + look->runs[i].nr, DATA_REMAP);
+	return err;
+}
+
 /* Blocks for the first part of what is left. */
 FIBER_FN static int allocate_part(struct allocate *a)
 {
@@ -205,6 +221,8 @@ FIBER_FN static int allocate_part(struct allocate *a)
 	if (err)
 		return err;
 	err = data_look(a->c.fs, &look);
+	if (!err)
+		err = allocate_ask(a, &look);
 	if (!err)
 		err = allocate_make_room(a, look.nr);
 	if (!err)
@@ -233,6 +251,13 @@ static int allocate_end_body(struct txn *txn, void *arg)
 	return change_put(txn, &a->c, &inode, true);
 }
 
+/* Before it grows: the end of file, and what of it is not clean. */
+static bool allocate_has_locked(const struct allocate *a, const struct inode *inode)
+{
+	return inode->size >> DADDR_BLOCK_SHIFT >= a->lock_first &&
+	       (a->lock_end == DATA_END || !(inode->flags & INODE_DIRTY_BEHIND));
+}
+
 FIBER_FN static int allocate_locked(struct allocate *a)
 {
 	const struct txn_options opt = { .name = "allocate", .log_max = INODE_LOG_PUT + also_log(a->c.also) };
@@ -240,10 +265,10 @@ FIBER_FN static int allocate_locked(struct allocate *a)
 	int err;
 
 	err = change_look(&a->c, &inode);
-	if (!err && a->size > inode.size && inode.size >> DADDR_BLOCK_SHIFT < a->lock_first)
+	if (!err && a->size > inode.size && !allocate_has_locked(a, &inode))
 		return -EAGAIN;
 	if (!err && a->size > inode.size)
-		err = data_write_clean_tail(a->c.fs, a->c.ino, a->c.generation);
+		err = data_write_clean_tail(a->c.fs, a->c.ino, a->c.generation, data_also_guard(a->c.also));
 	else if (!err && inode.trim_from < a->c.end)
 		err = data_trim(a->c.fs, a->c.ino);
 	while (!err && a->c.blk < a->c.end)
@@ -256,7 +281,7 @@ FIBER_FN static int allocate_locked(struct allocate *a)
 
 FIBER_FN static int allocate_try(struct allocate *a)
 {
-	struct data_lock lock = { .ino = a->c.ino, .end = a->c.end };
+	struct data_lock lock = { .ino = a->c.ino };
 	struct inode inode;
 	int err;
 
@@ -264,9 +289,13 @@ FIBER_FN static int allocate_try(struct allocate *a)
 	if (err)
 		return err;
 	a->lock_first = a->c.blk;
+	a->lock_end = a->c.end;
 	if (a->size > inode.size)
 		a->lock_first = min_u64(a->lock_first, inode.size >> DADDR_BLOCK_SHIFT);
+	if (a->size > inode.size && (inode.flags & INODE_DIRTY_BEHIND))
+		a->lock_end = DATA_END;
 	lock.first = a->lock_first;
+	lock.end = a->lock_end;
 	data_lock_take(a->c.fs, &lock, 1);
 	err = allocate_locked(a);
 	if (err && err != -EAGAIN)
@@ -310,7 +339,8 @@ static int punch_body(struct txn *txn, void *arg)
 
 	err = data_get_file(txn, c->ino, c->generation, &inode);
 	if (!err && c->blk < c->end)
-		err = map_punch(txn, &inode, c->blk, c->end - c->blk, LIMBO_NONE, DATA_STEPS, &stop);
+		err = map_punch(txn, &inode, c->blk, c->end - c->blk, data_limbo_tag(c->fs, c->ino), DATA_STEPS,
+				&stop);
 	if (err)
 		return err;
 	inode_touch(txn, &inode, true);
@@ -371,7 +401,9 @@ int data_deallocate(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t o
 	lock.first = off >> DADDR_BLOCK_SHIFT;
 	lock.end = data_blk_up(off + len);
 	data_lock_take(fs, &lock, 1);
-	err = deallocate_locked(&c, off, off + len);
+	err = data_guard_ask(data_also_guard(also), ino, lock.first, lock.end, DATA_REMAP);
+	if (!err)
+		err = deallocate_locked(&c, off, off + len);
 	data_lock_give(fs, &lock, 1);
 	if (err)
 		return err;

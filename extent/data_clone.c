@@ -19,8 +19,10 @@ struct clone {
 	bool grows;
 	bool tail_behind; /* and the old end lies before the range */
 	bool dirty_tail;  /* what lies behind the new end may not be zeros */
+	bool behind;	  /* and something is written behind it */
 	bool trim;
 	uint64_t lock_first;
+	bool lock_rest; /* of the destination */
 	/* Where the next step begins, from the start of the range */
 	uint64_t done;
 	/* Results */
@@ -67,7 +69,8 @@ static int clone_plan_body(struct txn *txn, void *arg)
 	c->tail_behind = c->grows && tail < first && (dst.flags & INODE_DIRTY_TAIL);
 	c->dirty_tail = !is_aligned_u64(c->len, DADDR_BLOCK_SIZE) && (src.flags & INODE_DIRTY_TAIL);
 	c->trim = first + c->nr > dst.trim_from;
-	c->lock_first = c->tail_behind ? tail : first;
+	c->behind = c->grows && (dst.flags & INODE_DIRTY_BEHIND);
+	c->lock_first = c->tail_behind || c->behind ? min_u64(tail, first) : first;
 	return 0;
 }
 
@@ -78,6 +81,8 @@ static int clone_grow(const struct clone *c, struct inode *inode, uint64_t stop)
 	if (size > inode->size) {
 		/* Somebody has made the tail dirty since the plan. */
 		if ((inode->flags & INODE_DIRTY_TAIL) && inode->size < c->dst->off)
+			return -EAGAIN;
+		if (inode->flags & INODE_DIRTY_BEHIND)
 			return -EAGAIN;
 		inode->size = size;
 		inode->flags &= ~INODE_DIRTY_TAIL;
@@ -99,8 +104,8 @@ static int clone_body(struct txn *txn, void *arg)
 	if (!err)
 		err = data_get_file(txn, c->dst->ino, c->dst->generation, &inode);
 	if (!err && c->nr)
-		err = map_clone(txn, c->src->ino, src + c->done, &inode, dst + c->done, c->nr - c->done, LIMBO_NONE,
-				CLONE_STEPS, &stop);
+		err = map_clone(txn, c->src->ino, src + c->done, &inode, dst + c->done, c->nr - c->done,
+				data_limbo_tag(c->fs, c->dst->ino), CLONE_STEPS, &stop);
 	if (!err && c->nr)
 		err = clone_grow(c, &inode, stop);
 	if (err)
@@ -116,6 +121,16 @@ static int clone_body(struct txn *txn, void *arg)
 	return 0;
 }
 
+static int clone_ask(const struct clone *c)
+{
+	const struct data_guard *guard = data_also_guard(c->also);
+	uint64_t src = c->src->off >> DADDR_BLOCK_SHIFT, dst = c->dst->off >> DADDR_BLOCK_SHIFT;
+	int err;
+
+	err = data_guard_ask(guard, c->src->ino, src, src + c->nr, DATA_REMAP);
+	return err ? err : data_guard_ask(guard, c->dst->ino, dst, dst + c->nr, DATA_REMAP);
+}
+
 /* -EAGAIN: more must be locked. */
 FIBER_FN static int clone_locked(struct clone *c, uint64_t lock_first, uint64_t lock_nr)
 {
@@ -125,13 +140,15 @@ FIBER_FN static int clone_locked(struct clone *c, uint64_t lock_first, uint64_t 
 	if (c->also)
 		opt.log_max += c->also->log_max;
 	err = txn_read(c->fs, clone_plan_body, c);
-	if (!err && (c->lock_first < lock_first || c->nr > lock_nr))
+	if (!err && (c->lock_first < lock_first || c->nr > lock_nr || (c->behind && !c->lock_rest)))
 		err = -EAGAIN;
-	if (!err && c->tail_behind)
-		err = data_write_clean_tail(c->fs, c->dst->ino, c->dst->generation);
+	if (!err)
+		err = clone_ask(c);
+	if (!err && (c->tail_behind || c->behind))
+		err = data_write_clean_tail(c->fs, c->dst->ino, c->dst->generation, data_also_guard(c->also));
 	if (!err && c->trim)
 		err = data_trim(c->fs, c->dst->ino);
-	if (!err && (c->tail_behind || c->trim)) /* the source may be the same file */
+	if (!err && (c->tail_behind || c->behind || c->trim)) /* the source may be the same file */
 		err = txn_read(c->fs, clone_plan_body, c);
 	if (err)
 		return err;
@@ -154,7 +171,8 @@ FIBER_FN static int clone_try(struct clone *c)
 	first = c->lock_first;
 	nr = max_u64(c->nr, 1);
 	locks[0] = (struct data_lock){ .ino = c->src->ino, .first = src, .end = src + nr, .shared = true };
-	locks[1] = (struct data_lock){ .ino = c->dst->ino, .first = first, .end = dst + nr };
+	c->lock_rest = c->behind;
+	locks[1] = (struct data_lock){ .ino = c->dst->ino, .first = first, .end = c->behind ? DATA_END : dst + nr };
 	data_lock_take(c->fs, locks, 2);
 	err = clone_locked(c, first, nr);
 	data_lock_give(c->fs, locks, 2);

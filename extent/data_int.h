@@ -15,7 +15,6 @@ struct fs;
 #define DATA_TRIMS_MAX	  256
 #define DATA_BOUNCE_MAX	  (64u << 20) /* bytes of buffers of all calls together */
 #define DATA_STEPS	  32	      /* of a map in one transaction */
-#define DATA_BLK_END	  UINT64_MAX  /* of a range: all that follows */
 
 struct data_state {
 	struct list locks[DATA_LOCK_BUCKETS];
@@ -27,6 +26,10 @@ struct data_state {
 	bool trimming; /* there is a fiber that trims */
 	bool stopping;
 	struct wait_queue trimmed; /* trimming has become false */
+	struct list flushes;	   /* calls of data_flush_devices() that no flush under way serves */
+	bool flushing;
+	uint64_t (*limbo)(void *arg, uint64_t ino); /* NULL: nothing goes to limbo */
+	void *limbo_arg;
 };
 
 void data_state_init(struct data_state *state);
@@ -148,6 +151,21 @@ FIBER_FN int data_space_take(struct fs *fs, const struct data_look *look) MUST_C
 FIBER_FN void data_space_undo(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_run *runs,
 			      unsigned int nr);
 
+/* Limbo (data_limbo.c): the tag for what leaves the map of @ino now.  Does not switch. */
+uint64_t data_limbo_tag(struct fs *fs, uint64_t ino);
+
+/* What else there is to be asked before blocks [@first, @end) are touched; nothing is for an empty range. */
+static inline int data_guard_ask(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
+				 enum data_touch touch)
+{
+	return guard && first < end ? guard->check(guard, ino, first, end, touch) : 0;
+}
+
+static inline const struct data_guard *data_also_guard(const struct data_also *also)
+{
+	return also ? also->guard : NULL;
+}
+
 /* Trims (data_trim.c) */
 /* Trim @ino soon, in the background. */
 void data_trim_later(struct fs *fs, uint64_t ino);
@@ -161,9 +179,11 @@ FIBER_FN void data_trim_stop(struct fs *fs);
 FIBER_FN int data_write_zeros(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, uint32_t len, bool tail)
 	MUST_CHECK;
 /*
- * Make the file fit to grow: no trim under way, no dirty tail.  The block of the end of file is locked exclusively.
+ * Make the file fit to grow: no trim under way, no dirty tail, nothing written behind the end; @guard is asked.  The
+ * block of the end of file is locked exclusively, with INODE_DIRTY_BEHIND all that follows it too.
  */
-FIBER_FN int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation) MUST_CHECK;
+FIBER_FN int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
+	MUST_CHECK;
 
 /* Run the caller's part of a transaction (NULL: none); @inode is written already, and as it leaves it afterwards. */
 int data_also_run(struct txn *txn, const struct data_also *also, struct inode *inode) MUST_CHECK;

@@ -107,9 +107,9 @@ static int undo_body(struct txn *txn, void *arg)
 	if (err)
 		return err;
 	if (u->run->state == MAP_HOLE)
-		err = map_unreserve(txn, &inode, u->blk, nr, LIMBO_NONE, DATA_STEPS, &stop);
+		err = map_unreserve(txn, &inode, u->blk, nr, data_limbo_tag(txn_fs(txn), u->ino), DATA_STEPS, &stop);
 	else
-		err = map_cow_cancel(txn, &inode, u->blk, nr, LIMBO_NONE, DATA_STEPS, &stop);
+		err = map_cow_cancel(txn, &inode, u->blk, nr, data_limbo_tag(txn_fs(txn), u->ino), DATA_STEPS, &stop);
 	if (!err)
 		err = inode_put(txn, &inode);
 	if (!err)

@@ -19,14 +19,14 @@ static int trim_body(struct txn *txn, void *arg)
 {
 	struct trim *t = arg;
 
-	return inode_trim_step(txn, t->ino, LIMBO_NONE, DATA_STEPS, &t->more);
+	return inode_trim_step(txn, t->ino, data_limbo_tag(txn_fs(txn), t->ino), DATA_STEPS, &t->more);
 }
 
 static int reap_body(struct txn *txn, void *arg)
 {
 	struct trim *t = arg;
 
-	return orphan_reap_step(txn, t->ino, LIMBO_NONE, DATA_STEPS, &t->more);
+	return orphan_reap_step(txn, t->ino, data_limbo_tag(txn_fs(txn), t->ino), DATA_STEPS, &t->more);
 }
 
 /* With @background only until the volume is to be left alone. */
@@ -51,7 +51,7 @@ int data_reap(struct fs *fs, uint64_t ino)
 	const struct txn_options opt = { .name = "reap",
 					 .log_max = ORPHAN_LOG_REAP(DATA_STEPS),
 					 .frees_space = true };
-	struct data_lock lock = { .ino = ino, .first = 0, .end = DATA_BLK_END };
+	struct data_lock lock = { .ino = ino, .first = 0, .end = DATA_END };
 	struct trim t = { .ino = ino, .more = true };
 	int err = 0;
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "extent/fs_int.h"
+#include "extent/orphan.h"
 
 enum job_kind {
 	JOB_WRITE,
@@ -31,7 +32,8 @@ struct job {
 	const void *buf; /* NULL: zeros */
 	bool durable;
 	const struct data_also *also;
-	uint64_t lock_first;	 /* locked from there on, at least to the end */
+	uint64_t lock_first; /* locked from there on, at least to the end */
+	uint64_t lock_end;
 	struct data_look before; /* as found, if space was taken */
 	struct data_look look;	 /* as it is written */
 	uint64_t size;		 /* of the file when it was looked at */
@@ -111,21 +113,40 @@ FIBER_FN static int job_look(struct job *job)
 /* Behind the old end of file there must be zeros up to where the write begins. */
 FIBER_FN static int job_prepare_tail(struct job *job)
 {
+	bool behind = job->look.inode.flags & INODE_DIRTY_BEHIND;
 	uint64_t tail_off, blk;
 	uint32_t tail_len;
 	int err;
 
-	if (!job_grows(job) || !inode_dirty_tail(&job->look.inode, &tail_off, &tail_len))
+	if (!job_grows(job))
 		return 0;
-	blk = tail_off >> DADDR_BLOCK_SHIFT;
-	if (blk >= job->look.first)
+	blk = job->size >> DADDR_BLOCK_SHIFT;
+	if (!behind && (!inode_dirty_tail(&job->look.inode, &tail_off, &tail_len) || blk >= job->look.first))
 		return 0;
-	if (blk < job->lock_first) {
-		job->lock_first = blk;
+	if (blk < job->lock_first || (behind && job->lock_end != DATA_END)) {
+		job->lock_first = min_u64(job->lock_first, blk);
+		job->lock_end = behind ? DATA_END : job->lock_end;
 		return -EAGAIN;
 	}
-	err = data_write_clean_tail(job->fs, job->ino, job->generation);
+	err = data_write_clean_tail(job->fs, job->ino, job->generation, data_also_guard(job->also));
 	return err ? err : job_look(job);
+}
+
+/*
+ * May it be done?  The zeros behind the old end of file, in the same block, would hit what a layout's holder has put
+ * there and not committed.
+ */
+static int job_ask(const struct job *job)
+{
+	const struct data_look *look = &job->look;
+	enum data_touch touch = DATA_OVERWRITE;
+
+	for (unsigned int i = 0; i < look->nr; i++)
+		if (!look->runs[i].in_place)
+			touch = DATA_REMAP;
+	if (job_grows(job) && (look->inode.flags & INODE_DIRTY_TAIL))
+		touch = DATA_REMAP;
+	return data_guard_ask(data_also_guard(job->also), job->ino, look->first, look->end, touch);
 }
 
 /* Have blocks for everything. */
@@ -238,6 +259,8 @@ static int commit_size(const struct job *job, struct inode *inode, uint64_t stop
 	/* Somebody has made or found a dirty tail that we did not clean. */
 	if (dirty && !(job->covers_tail && old == job->size) && !is_aligned_u64(old, DADDR_BLOCK_SIZE))
 		return -EAGAIN;
+	if (inode->flags & INODE_DIRTY_BEHIND)
+		return -EAGAIN;
 	if (!(job->tail_in_place && within))
 		inode->flags &= ~INODE_DIRTY_TAIL;
 	inode->size = size;
@@ -261,7 +284,8 @@ static int commit_body(struct txn *txn, void *arg)
 
 	err = data_get_file(txn, job->ino, job->generation, &inode);
 	if (!err && job->convert)
-		err = map_convert(txn, &inode, job->blk, job->look.end - job->blk, LIMBO_NONE, DATA_STEPS, &stop);
+		err = map_convert(txn, &inode, job->blk, job->look.end - job->blk, data_limbo_tag(job->fs, job->ino),
+				  DATA_STEPS, &stop);
 	if (!err && job->kind == JOB_WRITE)
 		err = commit_size(job, &inode, stop);
 	if (!err && job->kind == JOB_TAIL)
@@ -301,6 +325,8 @@ FIBER_FN static int job_try_looked(struct job *job)
 	int err;
 
 	err = job_look(job);
+	if (!err)
+		err = job_ask(job);
 	if (!err)
 		err = job_prepare_tail(job);
 	if (err)
@@ -353,8 +379,9 @@ int data_write(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, c
 	if (off > INODE_SIZE_MAX - len)
 		return -EFBIG;
 	job.lock_first = off >> DADDR_BLOCK_SHIFT;
+	job.lock_end = data_blk_up(off + len);
 	do {
-		struct data_lock lock = { .ino = ino, .first = job.lock_first, .end = data_blk_up(off + len) };
+		struct data_lock lock = { .ino = ino, .first = job.lock_first, .end = job.lock_end };
 
 		data_lock_take(fs, &lock, 1);
 		err = job_try(&job);
@@ -380,19 +407,62 @@ int data_write_zeros(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t 
 	return job_try(&job);
 }
 
-int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation)
+/* What is written behind the end is cut off, as if it had just been. */
+
+struct behind_cut {
+	uint64_t ino;
+	uint64_t generation;
+	uint64_t size; /* as it was looked at */
+};
+
+static int behind_cut_body(struct txn *txn, void *arg)
+{
+	const struct behind_cut *cut = arg;
+	struct inode inode;
+	int err;
+
+	err = data_get_file(txn, cut->ino, cut->generation, &inode);
+	if (err)
+		return err;
+	if (inode.size != cut->size)
+		return -EAGAIN;
+	err = inode_trim_behind(txn, &inode);
+	return err ? err : inode_put(txn, &inode);
+}
+
+FIBER_FN static int cut_behind(struct fs *fs, const struct inode *inode, const struct data_guard *guard)
+{
+	const struct txn_options opt = { .name = "cut behind the end",
+					 .log_max = INODE_LOG_PUT + ORPHAN_LOG_ADD,
+					 .frees_space = true };
+	struct behind_cut cut = { .ino = inode->ino, .generation = inode->generation, .size = inode->size };
+	int err;
+
+	err = data_guard_ask(guard, inode->ino, inode->size >> DADDR_BLOCK_SHIFT, DATA_END, DATA_REMAP);
+	return err ? err : txn_run(fs, &opt, behind_cut_body, &cut, NULL);
+}
+
+int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
 {
 	struct data_look look;
-	uint64_t off;
+	uint64_t off = 0, blk;
 	uint32_t len;
+	bool dirty = false;
 	int err;
 
 	err = data_look_init(&look, ino, generation, 0, 0);
 	if (!err)
 		err = data_look(fs, &look);
-	if (!err && look.inode.trim_from != INODE_NO_TRIM)
+	if (!err && (look.inode.flags & INODE_DIRTY_BEHIND))
+		err = cut_behind(fs, &look.inode, guard);
+	if (!err)
+		dirty = inode_dirty_tail(&look.inode, &off, &len);
+	blk = off >> DADDR_BLOCK_SHIFT;
+	if (dirty)
+		err = data_guard_ask(guard, ino, blk, blk + 1, DATA_REMAP);
+	if (!err && (look.inode.trim_from != INODE_NO_TRIM || (look.inode.flags & INODE_DIRTY_BEHIND)))
 		err = data_trim(fs, ino);
-	if (!err && inode_dirty_tail(&look.inode, &off, &len))
+	if (!err && dirty)
 		err = data_write_zeros(fs, ino, generation, off, len, true);
 	return err;
 }

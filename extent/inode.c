@@ -288,7 +288,7 @@ int inode_may_grow(const struct inode *inode, uint64_t size)
 {
 	if (size <= inode->size)
 		return 0;
-	if (inode->flags & INODE_DIRTY_TAIL)
+	if (inode->flags & (INODE_DIRTY_TAIL | INODE_DIRTY_BEHIND))
 		return -EAGAIN;
 	return size_in_blocks(size) > inode->trim_from ? -EAGAIN : 0;
 }
@@ -321,16 +321,22 @@ int inode_tail_zeroed(struct txn *txn, uint64_t ino, uint64_t size)
 }
 
 /* Nothing is mapped where blocks is 0: then there is nothing to trim, and no tail. */
+int inode_trim_behind(struct txn *txn, struct inode *inode)
+{
+	inode->flags &= ~INODE_DIRTY_BEHIND;
+	if (inode->blocks == 0)
+		return 0;
+	inode->trim_from = min_u64(inode->trim_from, size_in_blocks(inode->size));
+	return orphan_add(txn, inode->ino);
+}
+
 static int inode_shrink(struct txn *txn, struct inode *inode, uint64_t size)
 {
 	inode->size = size;
 	inode->flags &= ~INODE_DIRTY_TAIL;
-	if (inode->blocks == 0)
-		return 0;
-	if (!is_aligned_u64(size, DADDR_BLOCK_SIZE))
+	if (inode->blocks && !is_aligned_u64(size, DADDR_BLOCK_SIZE))
 		inode->flags |= INODE_DIRTY_TAIL;
-	inode->trim_from = min_u64(inode->trim_from, size_in_blocks(size));
-	return orphan_add(txn, inode->ino);
+	return inode_trim_behind(txn, inode);
 }
 
 static int inode_set_size(struct txn *txn, struct inode *inode, uint64_t size)

@@ -30,8 +30,9 @@
 #define INODE_NLINK_MAX	 ((uint32_t)INT32_MAX)
 
 /* Bits of flags; others are kept as they are. */
-#define INODE_DIRTY_TAIL 1u /* between size and the end of its block may be old bytes */
-#define INODE_REAPING	 2u /* orphan_reap_step() has begun to take it apart */
+#define INODE_DIRTY_TAIL   1u /* between size and the end of its block may be old bytes */
+#define INODE_REAPING	   2u /* orphan_reap_step() has begun to take it apart */
+#define INODE_DIRTY_BEHIND 4u /* blocks wholly behind the end may be written, with anything in them */
 
 struct inode_time {
 	int64_t sec;
@@ -116,11 +117,19 @@ int inode_setattr(struct txn *txn, uint64_t ino, const struct inode_attrs *attrs
 
 /* -EAGAIN: @blk (4 KiB) lies in a part of the file whose old mappings are still being taken away. */
 int inode_may_map(const struct inode *inode, uint64_t blk) MUST_CHECK;
-/* -EAGAIN: finish the trim and zero the tail before the size becomes @size (smaller ones always may). */
+/*
+ * -EAGAIN: finish the trim, zero the tail and trim what is written behind the end before the size becomes @size
+ * (smaller ones always may).
+ */
 int inode_may_grow(const struct inode *inode, uint64_t size) MUST_CHECK;
 /* Whether bytes [*ret_off, *ret_off + *ret_len), all in one block, must be made zeros (where written) before growth.
  */
 bool inode_dirty_tail(const struct inode *inode, uint64_t *ret_off, uint32_t *ret_len);
+/*
+ * In memory: everything behind the end of file goes away, as if it had just been cut there (the caller puts @inode).
+ * ORPHAN_LOG_ADD.
+ */
+int inode_trim_behind(struct txn *txn, struct inode *inode) MUST_CHECK;
 /* The server has zeroed the tail of a file of @size bytes, durably.  -ESTALE: its size is another now. */
 int inode_tail_zeroed(struct txn *txn, uint64_t ino, uint64_t size) MUST_CHECK;
 

@@ -55,7 +55,7 @@ FIBER_FN static void do_order(struct store *s, void *arg)
 	char log[16] = "";
 	struct user a = { s, { { .ino = 1, .first = 0, .end = 4, .shared = true } }, 1, 'a', false, log };
 	struct user b = { s, { { .ino = 1, .first = 2, .end = 6, .shared = true } }, 1, 'b', false, log };
-	struct user c = { s, { { .ino = 1, .first = 5, .end = DATA_BLK_END } }, 1, 'c', false, log };
+	struct user c = { s, { { .ino = 1, .first = 5, .end = DATA_END } }, 1, 'c', false, log };
 	struct user d = { s, { { .ino = 1, .first = 9, .end = 10, .shared = true } }, 1, 'd', false, log };
 	struct user e = { s, { { .ino = 1, .first = 4, .end = 5 } }, 1, 'e', false, log };
 	struct user f = { s, { { .ino = 2, .first = 9, .end = 10 } }, 1, 'f', false, log };
@@ -135,7 +135,7 @@ FIBER_FN static void crowd_main(void *arg)
 						       .shared = dice_below(&crowd->dice, 2) };
 		}
 		if (nr == 1 && !dice_below(&crowd->dice, 4))
-			locks[0].end = DATA_BLK_END;
+			locks[0].end = DATA_END;
 		data_lock_take(crowd->store->fs, locks, nr);
 		for (unsigned int i = 0; i < nr; i++)
 			hold(crowd, &locks[i], true);
