@@ -85,7 +85,9 @@ int reserver_open(struct reactor *r, int fd, const struct identity *identity, co
 /*
  * Emulated, for a plain file at @path, so that all can be tried out without hardware: keys and reservation lie in
  * "PATH.reservations", which this makes, and initiator @host (1 to 15 characters) is a name that the caller chooses.
- * Survives crashes of everybody (not a power cut).
+ * Survives crashes of everybody (not a power cut).  Up to 168 hosts (-ENOSPC).  -EUCLEAN: that file is damaged, and
+ * the log says what to do; -EOPNOTSUPP: @path is no plain file.  Commands are -EIO after 10 s if a program was
+ * stopped in the middle of its I/O.
  */
 int reserver_file_open(struct reactor *r, const char *path, const char *host, struct reserver **ret_res) MUST_CHECK;
 
