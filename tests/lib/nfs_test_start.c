@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/blkdev.h"
+#include "layout/device.h"
 #include "mds/server.h"
 #include "tests/lib/store.h"
 #include "tests/sim/sim_net.h"
 
-#define SERVER_ADDR "10.0.0.1"
-#define CLIENT_ADDR "10.0.0.2"
+#define SERVER_ADDR	 "10.0.0.1"
+#define CLIENT_ADDR	 "10.0.0.2"
+#define SERVER_INITIATOR "server"
 
 /* Limits are small, so that tests reach them. */
 static const char config_text[] = "listen = [ \"" SERVER_ADDR ":2049\" ];\n"
@@ -27,6 +30,19 @@ const char *nfs_test_exports = "exports = ( { path = \"/\"; pseudo = \"/\"; id =
 			       "  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );\n";
 const char *nfs_test_path = "/";
 const char *nfs_test_limits = "buffer_bytes = \"64M\";";
+unsigned int nfs_test_devices = 1;
+bool nfs_test_has_reservations;
+uint64_t nfs_test_device_size = 256ull << 20;
+
+#define WORLD_HOSTS_MAX 40 /* more than a test has clients */
+
+/* A device as a host reaches it. */
+struct world_path {
+	char host[16];
+	unsigned int index;
+	struct blkdev *dev;
+	struct reserver *res;
+};
 
 struct nfs_world {
 	struct store store;
@@ -35,6 +51,11 @@ struct nfs_world {
 	struct config *config;
 	struct mds *mds;
 	struct why_list why;
+	/* With reservations: */
+	struct sim_reserve *reserves[STORE_DISKS_MAX];
+	struct identity identities[STORE_DISKS_MAX];
+	unsigned int nr_paths;
+	struct world_path paths[WORLD_HOSTS_MAX * STORE_DISKS_MAX];
 };
 
 static struct config *world_config(struct nfs_world *w)
@@ -50,11 +71,107 @@ static struct config *world_config(struct nfs_world *w)
 	return config;
 }
 
+void nfs_test_naa(unsigned int index, uint8_t ret_naa[NFS_TEST_NAA_LEN])
+{
+	memset(ret_naa, 0, NFS_TEST_NAA_LEN);
+	ret_naa[0] = 0x60; /* registered, extended */
+	ret_naa[NFS_TEST_NAA_LEN - 1] = (uint8_t)(index + 1);
+}
+
+static void world_identify(struct nfs_world *w, unsigned int index)
+{
+	struct identity *id = &w->identities[index];
+
+	*id = (struct identity){ .kind = IDENTITY_SCSI, .nr_designators = 1 };
+	id->designators[0] =
+		(struct designator){ .type = DESIGNATOR_NAA, .code_set = CODE_SET_BINARY, .len = NFS_TEST_NAA_LEN };
+	nfs_test_naa(index, id->designators[0].bytes);
+	id->reservations = (struct reservation_caps){
+		.supported = true, .types_known = true, .types = RESERVATION_REGISTRANTS_ONLY, .persists = true
+	};
+}
+
+static int world_reserve(struct nfs_world *w)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; nfs_test_has_reservations && i < w->store.cfg.nr_disks && !err; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "sim%u", i);
+		world_identify(w, i);
+		err = sim_reserve_open(w->store.r, w->store.cfg.seed + 2000 + i, name, &w->reserves[i]);
+	}
+	return err;
+}
+
+static struct world_path *world_path(struct nfs_world *w, const char *host, unsigned int index)
+{
+	struct world_path *path;
+
+	for (unsigned int i = 0; i < w->nr_paths; i++)
+		if (w->paths[i].index == index && strcmp(w->paths[i].host, host) == 0)
+			return &w->paths[i];
+	if (w->nr_paths == ARRAY_SIZE(w->paths)) {
+		fprintf(stderr, "too many hosts\n");
+		abort();
+	}
+	path = &w->paths[w->nr_paths++];
+	path->index = index;
+	snprintf(path->host, sizeof(path->host), "%s", host);
+	if (sim_reserve_attach(w->reserves[index], host, w->store.devs[index], &path->dev, &path->res)) {
+		fprintf(stderr, "no path to device %u\n", index);
+		abort();
+	}
+	return path;
+}
+
+static void world_cut_paths(struct nfs_world *w)
+{
+	while (w->nr_paths > 0) {
+		struct world_path *path = &w->paths[--w->nr_paths];
+
+		blkdev_close(path->dev);
+		reserver_close(path->res);
+	}
+}
+
+struct blkdev *nfs_test_device(struct nfs_test *t, const char *host, unsigned int index, struct reserver **ret_res)
+{
+	struct nfs_world *w = t->world;
+	struct world_path *path;
+
+	if (!w->reserves[index]) {
+		*ret_res = NULL;
+		return w->store.devs[index];
+	}
+	path = world_path(w, host, index);
+	*ret_res = path->res;
+	return path->dev;
+}
+
+struct sim_reserve *nfs_test_reserve(struct nfs_test *t, unsigned int index)
+{
+	const struct nfs_world *w = t->world;
+
+	return w->reserves[index];
+}
+
+struct sim_disk *nfs_test_disk(struct nfs_test *t, unsigned int index)
+{
+	const struct nfs_world *w = t->world;
+
+	return w->store.disks[index];
+}
+
 int nfs_test_start(struct nfs_test *t)
 {
 	struct nfs_world *w = calloc(1, sizeof(*w));
 	const struct sim_net_rates rates = { .delay_min_ns = 10000, .delay_max_ns = 100000 };
-	struct store_config cfg = { .seed = store_seed(1), .disk_size = 256ull << 20 };
+	struct store_config cfg = { .seed = store_seed(1),
+				    .nr_disks = nfs_test_devices,
+				    .disk_size = nfs_test_device_size };
+	int err;
 
 	if (!w)
 		return -ENOMEM;
@@ -62,6 +179,9 @@ int nfs_test_start(struct nfs_test *t)
 	cfg.mount.cache_bytes = 32 << 20;
 	store_init(&w->store, &cfg);
 	w->config = world_config(w);
+	err = world_reserve(w);
+	if (err)
+		return err;
 	w->net = sim_net_new(w->store.r, cfg.seed, &rates);
 	w->server_host = sim_net_host(w->net, SERVER_ADDR);
 	t->world = w;
@@ -87,10 +207,19 @@ const struct config *nfs_test_config(const struct nfs_test *t)
 
 static FIBER_FN int world_serve(struct nfs_world *w, bool discard_state)
 {
-	const struct server_options opt = { .discard_state = discard_state };
+	struct layout_source sources[STORE_DISKS_MAX];
+	struct server_options opt = { .discard_state = discard_state };
 	struct why why = { "" };
-	int err = server_start(w->store.r, w->store.fs, w->server_host, w->config, &opt, &w->mds, &why);
+	int err;
 
+	for (unsigned int i = 0; w->reserves[0] && i < w->store.cfg.nr_disks; i++) {
+		sources[i] = (struct layout_source){ .dev = w->store.devs[i],
+						     .identity = &w->identities[i],
+						     .reserver = world_path(w, SERVER_INITIATOR, i)->res };
+		opt.sources = sources;
+		opt.nr_sources = i + 1;
+	}
+	err = server_start(w->store.r, w->store.fs, w->server_host, w->config, &opt, &w->mds, &why);
 	if (err)
 		fprintf(stderr, "the server does not start: %s\n", why.text);
 	return err;
@@ -117,6 +246,7 @@ static FIBER_FN int world_restart(struct nfs_test *t, bool discard_state)
 	sim_net_host_crash(w->net, w->server_host);
 	server_stop(w->mds);
 	w->mds = NULL;
+	world_cut_paths(w);
 	store_power_cut(&w->store, reactor_random(w->store.r));
 	w->server_host = sim_net_host(w->net, SERVER_ADDR);
 	err = store_mount(&w->store);
@@ -139,6 +269,7 @@ FIBER_FN void nfs_test_unserve(struct nfs_test *t)
 
 	server_stop(w->mds);
 	w->mds = NULL;
+	world_cut_paths(w);
 	store_unmount(&w->store);
 }
 
@@ -146,6 +277,9 @@ void nfs_test_stop(struct nfs_test *t)
 {
 	struct nfs_world *w = t->world;
 
+	world_cut_paths(w);
+	for (unsigned int i = 0; i < STORE_DISKS_MAX; i++)
+		sim_reserve_close(w->reserves[i]);
 	sim_net_free(w->net);
 	store_release(&w->store);
 	config_free(w->config);
