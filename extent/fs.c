@@ -270,3 +270,20 @@ const uint8_t *fs_uuid(const struct fs *fs)
 {
 	return fs->super.volume_uuid;
 }
+
+unsigned int fs_nr_devices(const struct fs *fs)
+{
+	return fs->nr_devs;
+}
+
+struct blkdev *fs_device(const struct fs *fs, unsigned int index)
+{
+	assert(index < fs->nr_devs);
+	return fs->devs[index];
+}
+
+const uint8_t *fs_device_uuid(const struct fs *fs, unsigned int index)
+{
+	assert(index < fs->nr_devs);
+	return fs->super.devices[index].uuid;
+}

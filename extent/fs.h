@@ -113,5 +113,9 @@ bool fs_is_read_only(const struct fs *fs);
 const char *fs_error(const struct fs *fs);
 const char *fs_name(const struct fs *fs);
 const uint8_t *fs_uuid(const struct fs *fs);
+/* Devices by their index, as in daddr; the UUID is the one in the device's label, for ever. */
+unsigned int fs_nr_devices(const struct fs *fs);
+struct blkdev *fs_device(const struct fs *fs, unsigned int index);
+const uint8_t *fs_device_uuid(const struct fs *fs, unsigned int index);
 
 #endif

@@ -30,7 +30,7 @@ struct layout_device {
 	struct designator designator;	  /* LAYOUT_SCSI */
 	struct reserver *reserver;	  /* NULL: none */
 	unsigned int offers;		  /* bits of enum layout_kind */
-	char why_not_scsi[160];		  /* "" : it is offered */
+	char why_not_scsi[192];		  /* "" : it is offered */
 };
 
 /* What who opened the devices knows of each; of the store's device with the same dev. */
@@ -47,11 +47,15 @@ struct layout_devices {
 	unsigned int offers;
 };
 
-/* @sources may be fewer than the devices, or NULL: what is missing there is offered for LAYOUT_BLOCK only.  -ENOMEM.
+/*
+ * @sources may be fewer than the devices, or NULL: what is missing there is offered for LAYOUT_BLOCK only, and what
+ * is offered for LAYOUT_SCSI is not for LAYOUT_BLOCK: its reservation shuts out who has no key.  -ENOMEM.
  */
 int layout_devices_open(struct fs *fs, const struct layout_source *sources, unsigned int nr,
 			struct layout_devices *ret_devices) MUST_CHECK;
 void layout_devices_close(struct layout_devices *devices);
+/* Device @index cannot have layouts of the SCSI type after all, and so the volume cannot. */
+void layout_device_withdraw(struct layout_devices *devices, unsigned int index, const char *why);
 /* NULL: no such device. */
 const struct layout_device *layout_device_find(const struct layout_devices *devices,
 					       const uint8_t id[LAYOUT_DEVICE_ID_LEN]);

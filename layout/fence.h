@@ -13,6 +13,9 @@
  * A fence: the client's key is preempted on every device, its commands aborted, and the keys read back.  Only if it
  * is nowhere any more is the client fenced; another way is tried where the device says success and has not done it.
  * What is begun and what is proved are items, so a restart goes on where a crash was.
+ *
+ * Errors of fence_client(), fence_vouch() and fence_lift() besides those said there: -ENOENT, no host has this key;
+ * -ENOMEM; the store's.
  */
 
 #include "extent/txn.h"
@@ -41,6 +44,11 @@ struct fence_options {
 	const char
 		*command; /* for layouts of the block type; NULL: none.  Run as COMMAND ADDRESS KEY (hexadecimal) */
 	uint64_t block_wait_ns; /* FENCE_BY_TIME */
+	/*
+	 * Where a host's commands could not be aborted with its registration: how long those that the device had
+	 * begun may still last.  0: no time at all.
+	 */
+	uint64_t drain_ns;
 };
 
 /*
@@ -50,11 +58,26 @@ struct fence_options {
  */
 FIBER_FN int fence_open(struct reactor *r, struct fs *fs, struct layout_devices *devices,
 			const struct fence_options *opt, struct fence **ret_fence, struct why *why) MUST_CHECK;
-/* The reservation stays on the devices. */
+/* The reservation stays on the devices. No fence_client() is under way.  NULL is allowed. */
 FIBER_FN void fence_close(struct fence *fence);
+/* The server stops: calls of fence_client() that wait for a time or a command end with -ESHUTDOWN, not proved. */
+void fence_interrupt(struct fence *fence);
 
-/* The key of the host with owner string @owner, in a body (log: FENCE_LOG_KEY): made if there is none. */
-#define FENCE_LOG_KEY (20u + 8u + 1024u)
+/*
+ * Before the volume's label can be read: a device whose reservation is of an earlier start, perhaps on another host,
+ * lets only registered hosts read.  If it is a Lamina server's, register with its key.  0, also if nothing had to be
+ * done; errors of dev/reserver.h.
+ */
+FIBER_FN int fence_rejoin(struct reserver *res) MUST_CHECK;
+
+/*
+ * The key of the host with owner string @owner, in a body (log: FENCE_LOG_KEY): made if there is none.  The owners
+ * that a Linux host has for its mounts of versions 4.1 and 4.2 are one host's: on NVMe a second key would be a
+ * conflict.  -ENOBUFS: FENCE_KEYS_MAX hosts have keys, or so.
+ */
+#define FENCE_KEYS_MAX	65536u
+#define FENCE_OWNER_MAX 1024u
+#define FENCE_LOG_KEY	(20u + 32u + FENCE_OWNER_MAX)
 int fence_key(struct txn *txn, const void *owner, size_t len, uint64_t *ret_key) MUST_CHECK;
 /* The server's own, the same for ever on this volume. */
 uint64_t fence_own_key(const struct fence *fence);
@@ -71,6 +94,8 @@ FIBER_FN int fence_vouch(struct fence *fence, uint64_t key) MUST_CHECK;
 /* The host is back and clean: it may register and get layouts again. -ENOENT: it was not fenced. */
 FIBER_FN int fence_lift(struct fence *fence, uint64_t key) MUST_CHECK;
 enum fence_state fence_state_of(const struct fence *fence, uint64_t key) MUST_CHECK;
+/* Whether fence_client() is at work on it: its state will soon be another. */
+bool fence_is_busy(const struct fence *fence, uint64_t key) MUST_CHECK;
 
 /* For status and start report. */
 struct fence_entry {
@@ -81,10 +106,12 @@ struct fence_entry {
 	unsigned int tries;
 	uint64_t took_ns; /* from the decision to the proof; 0: not proved */
 	char why[128];	  /* not proved: what stands against it */
+	char owner[128];  /* as clients call themselves, without what cannot be shown */
 };
 /* The entry number @i, in no order; false: there are no more. */
 bool fence_entry(const struct fence *fence, unsigned int i, struct fence_entry *ret_entry);
-/* Read the keys of device @index now. For "lamina status" and "lamina fence", which prove what they say. */
+/* Read the keys of device @index now. For "lamina status" and "lamina fence", which prove what they say.  -ENODEV: it
+ * has no reservations. */
 FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct reserver_view *ret_view) MUST_CHECK;
 
 #endif

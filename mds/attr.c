@@ -4,8 +4,8 @@
  * Promise: what supported_attrs names can be asked for, or set where it is settable, and nothing else; the same state
  * always gives the same bytes.
  *
- * Not offered: ACLs (rights are mode bits), quotas, named attributes, and everything about layouts
- * (fs_layout_types, layout_blksize, layout_hint, mdsthreshold), since no layouts are granted yet.
+ * Not offered: ACLs (rights are mode bits), quotas, named attributes, and of layouts layout_hint and mdsthreshold:
+ * whether to use a layout is the client's affair.
  */
 
 #include "mds/attr.h"
@@ -18,6 +18,7 @@
 #include "extent/fs.h"
 #include "mds/client.h"
 #include "mds/config.h"
+#include "mds/layout.h"
 #include "mds/mds.h"
 
 #define INODES_PER_BLOCK 8 /* what files_free assumes of free space: an inode with its name takes some 300 bytes */
@@ -70,6 +71,8 @@ static const uint8_t attrs_of_1[] = {
 	FATTR4_TIME_MODIFY,
 	FATTR4_TIME_MODIFY_SET,
 	FATTR4_MOUNTED_ON_FILEID,
+	FATTR4_FS_LAYOUT_TYPES,
+	FATTR4_LAYOUT_BLKSIZE,
 	FATTR4_SUPPATTR_EXCLCREAT,
 	FATTR4_OPEN_ARGUMENTS, /* it tells of 4.1's OPEN as well */
 };
@@ -251,6 +254,23 @@ static void fill_space(const struct compound *c, struct wire_attrs *a)
 	a->files_total = s.inodes + a->files_free;
 }
 
+/*
+ * Clients ask once for each fsid, at its root, and take the first type that they have a driver for; without a block
+ * size of at most their page they use no layouts at all (Linux: set_pnfs_layoutdriver, bl_set_layoutdriver).
+ */
+static void fill_layouts(const struct compound *c, const struct fh *fh, struct attr_mem *mem, struct wire_attrs *a)
+{
+	unsigned int kinds = layout_kinds_of(c, fh), nr = 0;
+
+	if (kinds & LAYOUT_SCSI)
+		mem->layout_types[nr++] = LAYOUT4_SCSI;
+	if (kinds & LAYOUT_BLOCK)
+		mem->layout_types[nr++] = LAYOUT4_BLOCK_VOLUME;
+	a->fs_layout_types.fattr4_fs_layout_types_val = mem->layout_types;
+	a->fs_layout_types.fattr4_fs_layout_types_len = nr;
+	a->layout_blksize = DADDR_BLOCK_SIZE;
+}
+
 static void fill_owner(uint32_t id, char text[12], utf8string *ret_string)
 {
 	int len = snprintf(text, 12, "%" PRIu32, id);
@@ -340,6 +360,7 @@ nfsstat4 attr_get(const struct compound *c, const struct attr_of *of, const stru
 	/* One file system for each export, and one for what leads to them. */
 	a->fsid.major = le64_of(c->mds->volume_tag);
 	a->fsid.minor = of->fh.kind == FH_FILE ? of->fh.export->id : 0;
+	fill_layouts(c, &of->fh, mem, a);
 	fh_encode(c->mds, &of->fh, mem->fh);
 	a->filehandle.nfs_fh4_val = (char *)mem->fh;
 	a->filehandle.nfs_fh4_len = FH_SIZE;

@@ -34,6 +34,7 @@ struct attr_of {
 struct attr_mem {
 	char owner[12], group[12];
 	uint8_t fh[FH_SIZE];
+	layouttype4 layout_types[2];
 };
 nfsstat4 attr_get(const struct compound *c, const struct attr_of *of, const struct bitmap4 *asked,
 		  struct attr_mem *mem, struct wire_attrs *ret_attrs) MUST_CHECK;

@@ -210,6 +210,22 @@ static FIBER_FN nfsstat4 run_op(struct compound *c, uint32_t number, const struc
 	return op->execute(c, &c->arg, &c->res);
 }
 
+/* Failures whose results are more than the status. */
+static bool fails_with_more(uint32_t number, nfsstat4 status)
+{
+	switch (number) {
+	case OP_LOCK:
+	case OP_LOCKT:
+		return status == NFS4ERR_DENIED;
+	case OP_GETDEVICEINFO:
+		return status == NFS4ERR_TOOSMALL;
+	case OP_LAYOUTGET:
+		return status == NFS4ERR_LAYOUTTRYLATER;
+	default:
+		return false;
+	}
+}
+
 /* One operation, decoded in c->arg: execute it and append its result. */
 static FIBER_FN nfsstat4 step(struct compound *c)
 {
@@ -225,8 +241,8 @@ static FIBER_FN nfsstat4 step(struct compound *c)
 		status = run_op(c, number, op);
 	if (c->replay || (c->skip && number == OP_SEQUENCE))
 		return status; /* its result, and what follows, is there already */
-	if (status == NFS4ERR_DENIED && (number == OP_LOCK || number == OP_LOCKT)) {
-		/* The only failure that says more; every result begins with its status. */
+	if (fails_with_more(number, status)) {
+		/* Every result begins with its status. */
 		c->res.nfs_resop4_u.oplock.status = status;
 		if (wire_results_add(&c->out, &c->res) == 0)
 			return status;

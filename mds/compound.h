@@ -9,7 +9,8 @@
  * A handler (op_NAME in mds/op_*.c, table in mds/ops.c) gets its decoded arguments and a zeroed result with resop
  * set.
  *   - NFS4_OK: it has filled the result.  Any other status: the result is the status alone (only NFS4ERR_DENIED of
- *     LOCK and LOCKT is sent as the handler has filled it).
+ *     LOCK and LOCKT, NFS4ERR_TOOSMALL of GETDEVICEINFO and NFS4ERR_LAYOUTTRYLATER of LAYOUTGET are sent as the
+ *     handler has filled them).
  *   - It checks rights itself.  Whether there is a current file handle, where the operation needs one, was checked.
  *   - Memory for results is from @arena, which lives until the reply is sent.
  *

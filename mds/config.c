@@ -21,8 +21,9 @@
 #include "mds/config_int.h"
 #include "mds/nearest.h"
 
-#define LISTEN_DEFAULT "*:2049"
-#define MARK_TRIES     500 /* readings of a file to find what is set twice in it */
+#define LISTEN_DEFAULT	 "*:2049"
+#define BLOCK_IO_SECONDS 60  /* a client's longest I/O: Linux ends commands to disks after 30 s, and tries again */
+#define MARK_TRIES	 500 /* readings of a file to find what is set twice in it */
 
 static const char *const lists[] = { "devices", "listen", "exports", "limits", "store", NULL };
 
@@ -437,6 +438,10 @@ static void fit_all(struct config_parse *p)
 				   "grace_seconds: less than lease_seconds, which is %" PRIu64
 				   ", so clients may come too late; raise it",
 				   cfg->lease_seconds);
+	if (!cfg->recall_seconds)
+		cfg->recall_seconds = cfg->lease_seconds;
+	if (!cfg->block_wait_seconds)
+		cfg->block_wait_seconds = cfg->lease_seconds + BLOCK_IO_SECONDS;
 	if (cfg->limits.buffer_bytes < cfg->limits.request_bytes + cfg->limits.response_bytes)
 		config_complain_at(p, p->set_at[buffer] ? p->set_at[buffer] : p->set_at[request],
 				   "limits.buffer_bytes: no room for one request and reply of request_bytes and "

@@ -38,6 +38,7 @@ struct config_limits {
 	uint64_t reply_cache_bytes;  /* of kept replies, all sessions */
 	uint64_t opens, opens_per_client;
 	uint64_t locks, locks_per_client; /* byte ranges */
+	uint64_t layouts, layouts_per_client;
 };
 
 /* What fs_mount_options has; 0: chosen by the store. */
@@ -64,9 +65,14 @@ struct config {
 	uint64_t log_level; /* enum log_level */
 	uint64_t io;	    /* enum reactor_backend */
 	uint64_t lease_seconds;
-	uint64_t grace_seconds;	   /* at least a lease */
-	uint64_t courtesy_seconds; /* after the lease, while nobody wants what is held; 0: off */
-	uint64_t delegations;	   /* enum delegations */
+	uint64_t grace_seconds;	     /* at least a lease */
+	uint64_t courtesy_seconds;   /* after the lease, while nobody wants what is held; 0: off */
+	uint64_t delegations;	     /* enum delegations */
+	uint64_t recall_seconds;     /* for giving a layout back before its holder is fenced */
+	uint64_t block_wait_seconds; /* layouts of the block type: until a silent holder counts as cut off */
+	uint64_t reservation;	     /* enum reservation_type */
+	uint64_t file_reservations;  /* 0 or 1 */
+	char *fence_command;	     /* path; "": none */
 	struct config_limits limits;
 	struct config_store store;
 	struct export *exports;
@@ -96,7 +102,7 @@ enum config_kind {
 	CONFIG_NUMBER,
 	CONFIG_BYTES,  /* a number, or a text with K, M, G or T, powers of 1024 */
 	CONFIG_CHOICE, /* uint64_t, one of choices */
-	CONFIG_PATH,   /* char *, absolute */
+	CONFIG_PATH,   /* char *, absolute; or "", where that is the default */
 };
 
 struct config_choice {

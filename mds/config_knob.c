@@ -4,6 +4,7 @@
 
 #include <linux/un.h>
 
+#include "dev/identity.h"
 #include "mds/config.h"
 
 #define KIB (UINT64_C(1) << 10)
@@ -33,6 +34,18 @@ static const struct config_choice delegations[] = {
 	{ "none", DELEGATIONS_NONE },
 	{ "read", DELEGATIONS_READ },
 	{ "write", DELEGATIONS_WRITE },
+	{ NULL, 0 },
+};
+
+static const struct config_choice reservations[] = {
+	{ "exclusive_access", RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY },
+	{ "write_exclusive", RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS_ONLY },
+	{ NULL, 0 },
+};
+
+static const struct config_choice off_on[] = {
+	{ "off", 0 },
+	{ "on", 1 },
 	{ NULL, 0 },
 };
 
@@ -71,6 +84,20 @@ static const struct config_knob knobs[] = {
 	{ .group = "", .name = "delegations", .kind = CONFIG_CHOICE, .offset = AT(delegations), .dflt = DELEGATIONS_NONE,
 	  .choices = delegations, .unit = "", .what = "the delegations of files that clients get which want them" },
 
+	{ .group = "", .name = "recall_seconds", .kind = CONFIG_NUMBER, .offset = AT(recall_seconds), .min = 1,
+	  .max = 3600, .unit = "seconds", .as = "lease_seconds",
+	  .what = "how long a client may take to give a layout back before it is fenced" },
+	{ .group = "", .name = "block_wait_seconds", .kind = CONFIG_NUMBER, .offset = AT(block_wait_seconds), .min = 1,
+	  .max = 86400, .unit = "seconds", .as = "lease_seconds + 60",
+	  .what = "how long a client with layouts of the block type may still write when it is silent" },
+	{ .group = "", .name = "reservation", .kind = CONFIG_CHOICE, .offset = AT(reservation),
+	  .dflt = RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY, .choices = reservations, .unit = "",
+	  .what = "what hosts that are not registered are kept from on the devices" },
+	{ .group = "", .name = "file_reservations", .kind = CONFIG_CHOICE, .offset = AT(file_reservations), .dflt = 0,
+	  .choices = off_on, .unit = "", .what = "emulated reservations of plain files, to try layouts out" },
+	{ .group = "", .name = "fence_command", .kind = CONFIG_PATH, .offset = AT(fence_command), .path = "",
+	  .max = UNIX_PATH_MAX - 1, .unit = "", .what = "cuts off a client with layouts of the block type; empty: none" },
+
 	COUNT(limits, connections, 4096, 1, 65536, NULL, "connections"),
 	COUNT(limits, connections_per_address, 256, 1, 65536, "connections", "of them from one address"),
 	COUNT(limits, requests, 1024, 8, 65536, NULL, "requests at work at a time"),
@@ -89,6 +116,8 @@ static const struct config_knob knobs[] = {
 	COUNT(limits, opens_per_client, 262144, 1, 1u << 30, "opens", "of them by one client"),
 	COUNT(limits, locks, 1048576, 1, 1u << 30, NULL, "locked byte ranges"),
 	COUNT(limits, locks_per_client, 262144, 1, 1u << 30, "locks", "of them by one client"),
+	COUNT(limits, layouts, 262144, 1, 1u << 24, NULL, "layouts"),
+	COUNT(limits, layouts_per_client, 65536, 1, 1u << 24, "layouts", "of them of one client"),
 
 	BYTES(store, cache_bytes, 256 * MIB, 4 * MIB, 64 * TIB, NULL, "memory for metadata blocks"),
 	{ .group = "store", .name = "dirty_bytes", .kind = CONFIG_BYTES, .offset = AT(store.dirty_bytes),

@@ -235,7 +235,7 @@ static int get_path(struct config_parse *p, const config_setting_t *s, const str
 
 	if (!config_get_text(p, s, &text))
 		return 0;
-	if (text[0] != '/' || strlen(text) > knob->max) {
+	if ((text[0] != '/' && (text[0] || knob->path[0])) || strlen(text) > knob->max) {
 		config_complain(p, s,
 				"'%s' does not do; write a path that begins with / and has at most %" PRIu64 " bytes",
 				text, knob->max);

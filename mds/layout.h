@@ -102,6 +102,8 @@ void layout_unload(struct mds *mds);
 /* layout_start.c: devices, keys, fences; before and after all else of the server. */
 FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, unsigned int nr, struct why *why)
 	MUST_CHECK;
+/* The server is about to stop: who waits for a fence or for layouts to go is woken. */
+void layout_interrupt(struct mds *mds);
 FIBER_FN void layout_stop(struct mds *mds);
 /* Types that this peer gets for files of @fh's export, by bits of enum layout_kind. */
 unsigned int layout_kinds_of(const struct compound *c, const struct fh *fh) MUST_CHECK;

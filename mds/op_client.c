@@ -11,6 +11,7 @@
 #include "mds/client.h"
 #include "mds/conn.h"
 #include "mds/grace.h"
+#include "mds/layout.h"
 #include "mds/ops.h"
 #include "mds/session.h"
 #include "mds/state.h"
@@ -159,8 +160,12 @@ static void exchange_answer(struct compound *c, const struct client *client, str
 
 	ok->eir_clientid = client->id;
 	ok->eir_sequenceid = client->create_seq + 1;
-	/* No layouts yet: when they are granted this becomes USE_PNFS_MDS. */
-	ok->eir_flags = EXCHGID4_FLAG_USE_NON_PNFS | (client->confirmed ? EXCHGID4_FLAG_CONFIRMED_R : 0);
+	/* Never both (18.35.3).  A Linux client gives up its keys at the end only if it was told of a metadata
+	 * server. */
+	ok->eir_flags =
+		c->mds->layouts && c->mds->layouts->kinds ? EXCHGID4_FLAG_USE_PNFS_MDS : EXCHGID4_FLAG_USE_NON_PNFS;
+	if (client->confirmed)
+		ok->eir_flags |= EXCHGID4_FLAG_CONFIRMED_R;
 	ok->eir_state_protect.spr_how = SP4_NONE;
 	/* The volume's UUID: the same on all addresses, after a restart and on another host (I7, trunking 2.10.5). */
 	ok->eir_server_owner.so_minor_id = 0;

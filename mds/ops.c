@@ -74,6 +74,8 @@ static const struct op ops[OP_REMOVEXATTR + 1] = {
 	OP(COPY, copy, FH | SAVED | CHG, SMALL),
 	OP(OFFLOAD_STATUS, offload_status, FH, 0),
 	OP(OFFLOAD_CANCEL, offload_cancel, FH | CHG, SMALL),
+	OP(GETDEVICEINFO, getdeviceinfo, CHG, LARGE),
+	OP(GETDEVICELIST, getdevicelist, FH, 0),
 	OP(GETXATTR, getxattr, FH, 0),
 	OP(SETXATTR, setxattr, FH | CHG, SMALL),
 	OP(LISTXATTRS, listxattrs, FH, 0),

@@ -89,6 +89,9 @@ OP_HANDLER(clone);
 OP_HANDLER(copy);
 OP_HANDLER(offload_status);
 OP_HANDLER(offload_cancel);
+/* op_device.c */
+OP_HANDLER(getdeviceinfo);
+OP_HANDLER(getdevicelist);
 /* op_xattr.c */
 OP_HANDLER(getxattr);
 OP_HANDLER(setxattr);

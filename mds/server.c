@@ -148,6 +148,9 @@ static FIBER_FN int server_load(struct mds *mds, const struct server_options *op
 
 	if (err)
 		return why_set(why, err, "the exports cannot be served: %s", strerror(-err));
+	err = layout_start(mds, opt ? opt->sources : NULL, opt ? opt->nr_sources : 0, why);
+	if (err)
+		return err;
 	err = client_load(mds, opt && opt->discard_state);
 	if (!err)
 		err = state_load(mds);
@@ -210,6 +213,7 @@ FIBER_FN void server_stop(struct mds *mds)
 	server_stop_listening(mds->server);
 	list_for_each_entry(conn, &mds->conns, by_mds) conn_cut(conn, NULL);
 	wait_queue_wake_all(&mds->deleg_gone);
+	layout_interrupt(mds);
 	copy_stop_all(mds);
 	while (mds->nr_conns > 0 || mds->nr_fibers > 0)
 		wait_queue_wait(&mds->idle);
@@ -218,6 +222,7 @@ FIBER_FN void server_stop(struct mds *mds)
 	layout_unload(mds);
 	state_unload(mds);
 	client_unload(mds);
+	layout_stop(mds);
 	export_tree_close(mds->exports);
 	message_pool_release(mds);
 	free(mds->server);

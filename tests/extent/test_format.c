@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "extent/format.h"
+#include "layout/fence_record.h"
 #include "mds/client_record.h"
 #include "mds/state_record.h"
 
@@ -239,6 +240,14 @@ static const struct row fields[] = {
 	F(record_layout, return_on_close),
 	F(record_layout, zero),
 	F(record_layout, fh),
+	F(disk_fence_key, key),
+	F(disk_fence_key, since_ns),
+	F(disk_fence_key, took_ns),
+	F(disk_fence_key, tries),
+	F(disk_fence_key, state),
+	F(disk_fence_key, proof),
+	F(disk_fence_key, undrained),
+	F(disk_fence_key, zero),
 	F(record_copy, src),
 	F(record_copy, dst),
 	F(record_copy, len),
@@ -265,7 +274,7 @@ static const struct {
 	S(disk_extent),	    S(disk_inode),     S(disk_time),	   S(disk_dirent),	 S(disk_xattr),
 	S(record_server),   S(record_client),  S(record_session),  S(record_channel),	 S(record_slot),
 	S(record_callback), S(record_open),    S(record_locks),	   S(record_lock),	 S(record_deleg),
-	S(record_layout),   S(record_copy),
+	S(record_layout),   S(record_copy),    S(disk_fence_key),
 #undef S
 };
 

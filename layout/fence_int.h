@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_LAYOUT_FENCE_INT_H
+#define LAMINA_LAYOUT_FENCE_INT_H
+
+/* What the files of the fence share. */
+
+#include <stdatomic.h>
+#include <xxhash.h>
+
+#define HASH_FUNCTION(key, len, hashv) ((hashv) = (unsigned int)XXH3_64bits(key, len))
+#include <uthash.h>
+
+#include "dev/fiber_sync.h"
+#include "layout/fence.h"
+#include "layout/fence_record.h"
+
+/* A host that is fenced, or was since the start. */
+struct fence_host {
+	UT_hash_handle hh; /* fence.hosts, by entry.key */
+	struct fence_entry entry;
+	bool undrained; /* its commands may outlive its registration: see struct disk_fence_key */
+	bool busy;	/* somebody changes its state: others wait */
+	struct wait_queue idle;
+};
+
+struct fence {
+	struct reactor *reactor;
+	struct fs *fs;
+	struct layout_devices *devices;
+	struct fence_options opt;
+	char *command; /* opt's */
+	uint64_t own_key;
+	struct fence_host *hosts;
+	struct fiber_mutex *devs;     /* for each device: one changes its reservations at a time */
+	struct wait_queue interrupts; /* woken when the server stops */
+	atomic_bool stopping;	      /* helper threads look at it */
+};
+
+/* fence_key.c */
+uint64_t fence_key_own(const uint8_t volume_uuid[UUID_LEN]) MUST_CHECK;
+/* Whether @key is a server's own, of some volume. */
+bool fence_key_is_own(uint64_t key) MUST_CHECK;
+/* In bodies. The place of @key's item; -ENOENT: it is no host's key. */
+int fence_key_place(const struct fs *fs, uint64_t key, uint64_t *ret_place) MUST_CHECK;
+/* Set the item's state to @host's; -ENOENT: there is no item. */
+int fence_key_save(struct txn *txn, const struct fence_host *host) MUST_CHECK;
+#define FENCE_LOG_SAVE FENCE_LOG_KEY
+/* What an item says; its key is fence_key_at(its place). -EUCLEAN. */
+int fence_key_decode(const struct fs *fs, const struct item *item, struct fence_host *ret_host) MUST_CHECK;
+/* The item of @key. */
+int fence_key_load(struct txn *txn, uint64_t key, struct fence_host *ret_host) MUST_CHECK;
+
+/* fence_cut.c: one device. */
+/* Be registered, and hold a reservation that shuts out who is not.  -EBUSY: it can't be had, as @why says. */
+FIBER_FN int fence_admit_self(struct fence *fence, unsigned int index, struct why *why) MUST_CHECK;
+/* Take the host's registration away.  0: it is not registered, and nothing of it is at work in the device. */
+FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_host *host, struct why *why) MUST_CHECK;
+
+/* fence.c */
+FIBER_FN int fence_save(struct fence *fence, struct fence_host *host) MUST_CHECK;
+/* 0 after @ns; -ESHUTDOWN: the server stops. */
+FIBER_FN int fence_wait(struct fence *fence, uint64_t ns) MUST_CHECK;
+/* Whether another host than @but is fenced. */
+bool fence_has_other(const struct fence *fence, const struct fence_host *but) MUST_CHECK;
+
+/* fence_hook.c: 0: the command has ended with exit code 0. */
+FIBER_FN int fence_hook(struct fence *fence, const char *address, uint64_t key, struct why *why) MUST_CHECK;
+
+#endif
