@@ -75,6 +75,8 @@ FIBER_FN static int check_extent(struct check *ck, struct check_inode *ci, const
 	else if (blk < *end)
 		check_error(ck, "inode %" PRIu64 " has overlapping extents at file block %" PRIu64, ci->ino, blk);
 	*end = max_u64(*end, blk + nr);
+	if (disk->state == EXTENT_WRITTEN)
+		ci->written_end = *end;
 	if (cow ? disk->state != EXTENT_UNWRITTEN : disk->state == EXTENT_UNWRITTEN && disk->flags)
 		check_error(ck, "inode %" PRIu64 " has an extent in an impossible state at file block %" PRIu64,
 			    ci->ino, blk);
@@ -148,6 +150,18 @@ static void check_rest(struct check *ck, const struct check_inode *ci, const cha
 		check_sum(ck, ci->ino, what, says, is);
 }
 
+/* What would show when the file grows, though nobody has written it. */
+static void check_behind_end(struct check *ck, const struct check_inode *ci)
+{
+	uint64_t size = le64_get(ci->disk.size);
+
+	if (le64_get(ci->disk.trim_from) != INODE_NO_TRIM ||
+	    (le32_get(ci->disk.flags) & (INODE_REAPING | INODE_DIRTY_BEHIND)))
+		return;
+	if (ci->written_end > (size >> DADDR_BLOCK_SHIFT) + ((size & (DADDR_BLOCK_SIZE - 1)) != 0))
+		check_error(ck, "inode %" PRIu64 " has written blocks behind its end, and does not say so", ci->ino);
+}
+
 void check_inode_end(struct check *ck, const struct check_inode *ci)
 {
 	uint32_t mode = le32_get(ci->disk.mode), nlink = le32_get(ci->disk.nlink);
@@ -168,6 +182,8 @@ void check_inode_end(struct check *ck, const struct check_inode *ci)
 		check_rest(ck, ci, "bytes of target", le64_get(ci->disk.size), ci->symlink_len);
 	else if (ci->symlink_len)
 		check_error(ck, "inode %" PRIu64 " has a target, but is no symbolic link", ci->ino);
-	if (!S_ISREG(mode) && ci->blocks)
+	if (S_ISREG(mode))
+		check_behind_end(ck, ci);
+	else if (ci->blocks)
 		check_error(ck, "inode %" PRIu64 " has blocks, but is no regular file", ci->ino);
 }

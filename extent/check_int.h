@@ -51,6 +51,7 @@ struct check_inode {
 	uint64_t xattrs;
 	uint64_t symlink_len;
 	uint64_t data_end, cow_end; /* blocks: behind the last extent */
+	uint64_t written_end;	    /* and behind the last written one */
 };
 
 /* Count @item in, which is @ci's, and check it by itself. */

@@ -227,22 +227,27 @@ int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation, const s
 
 /* What a holder has written */
 
-static bool runs_have(const struct data_layout_commit *c, uint64_t blk)
+/* The end of the run that has @blk, or @blk. */
+static uint64_t runs_pass(const struct data_layout_commit *c, uint64_t blk)
 {
 	for (unsigned int i = 0; i < c->nr; i++)
 		if (blk - c->runs[i].blk < c->runs[i].nr)
-			return true;
-	return false;
+			return c->runs[i].blk + c->runs[i].nr;
+	return blk;
 }
 
 /* Whether the committer answers for what blocks [@first, @end) hold. */
 static bool commit_holds(const struct data_layout_commit *c, uint64_t first, uint64_t end)
 {
+	uint64_t at = first;
+
 	if (first >= end || (c->holds && c->holds(c->arg, first, end)))
 		return true;
-	while (first < end && runs_have(c, first))
-		first++;
-	return first >= end;
+	do {
+		first = at;
+		at = runs_pass(c, first);
+	} while (at > first && at < end);
+	return at >= end;
 }
 
 static int commit_runs(struct txn *txn, const struct data_layout_commit *c, struct inode *inode)

@@ -83,6 +83,7 @@ static int fill(struct txn *txn, uint64_t ino)
 		err = map_alloc(txn, &inode, 0, 16, &want, 9, &stop);
 	if (!err)
 		err = map_convert(txn, &inode, 0, 12, LIMBO_NONE, 9, &stop);
+	inode.size = 16 * DADDR_BLOCK_SIZE;
 	return err ? err : inode_put(txn, &inode);
 }
 
@@ -213,6 +214,11 @@ static int plant_wrong_class(struct txn *txn, void *arg)
 static int plant_blocks(struct txn *txn, void *arg)
 {
 	return poke(txn, file_key(FILE_A, ITEM_INODE, 0), AT(disk_inode, blocks), 1);
+}
+
+static int plant_behind(struct txn *txn, void *arg)
+{
+	return poke(txn, file_key(FILE_A, ITEM_INODE, 0), AT(disk_inode, size) + 2, 255);
 }
 
 static int plant_overlap(struct txn *txn, void *arg)
@@ -379,6 +385,7 @@ static const struct planted {
 	{ plant_false_size, NULL, "where none do" },
 	{ plant_wrong_class, NULL, "by address, but" },
 	{ plant_blocks, NULL, "says 17 blocks, but has 16" },
+	{ plant_behind, NULL, "written blocks behind its end" },
 	{ plant_overlap, NULL, "overlapping extents" },
 	{ plant_cow, NULL, "has nothing shared" },
 	{ plant_nlink, NULL, "says 2 links, but has 1" },

@@ -85,7 +85,7 @@ static int shrink_file(struct txn *txn, struct call *c)
 		return -EAGAIN;
 	err = inode_setattr(txn, before.ino, &attrs, &c->inode);
 	if (err == -EAGAIN)
-		CHECK(attrs.size > before.size && c->blk > before.trim_from);
+		CHECK(attrs.size > before.size && (c->blk > before.trim_from || (before.flags & INODE_DIRTY_BEHIND)));
 	if (err)
 		return err;
 	if (attrs.size < before.size && before.blocks > 0)
@@ -178,6 +178,8 @@ static int map_file(struct txn *txn, struct call *c)
 	size = min_u64(c->op.stop, 1 << 20) * DADDR_BLOCK_SIZE;
 	if (c->op.kind == MAP_CONVERT && size > c->inode.size && !inode_may_grow(&c->inode, size))
 		c->inode.size = size;
+	if ((c->op.kind == MAP_CONVERT || c->op.kind == MAP_CLONE) && c->op.stop * DADDR_BLOCK_SIZE > c->inode.size)
+		c->inode.flags |= INODE_DIRTY_BEHIND;
 	inode_touch(txn, &c->inode, true);
 	return inode_put(txn, &c->inode);
 }

@@ -271,6 +271,8 @@ static int op_map(struct txn *txn, const struct op *o)
 	else
 		err = map_clone(txn, source.inode.ino, o->blk[1], &file.inode, o->blk[0], o->nr_blks, LIMBO_TAG,
 				MAP_STEPS, &stop);
+	if (o->kind == OP_CONVERT || o->kind == OP_CLONE) /* nothing written behind the end */
+		file.inode.size = max_u64(file.inode.size, (o->blk[0] + o->nr_blks) * DADDR_BLOCK_SIZE);
 	inode_touch(txn, &file.inode, true);
 	return err ? err : inode_put(txn, &file.inode);
 }
