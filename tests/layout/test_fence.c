@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keys and fences over simulated reservations.  What counts in each test is that the victim's writes are refused once
+ * the fence is proved, and that nothing is called proved before.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dev/fiber.h"
+#include "layout/fence_int.h"
+#include "tests/lib/store.h"
+#include "tests/sim/sim_reserve.h"
+
+#define DISKS	   3
+#define MS	   UINT64_C(1000000)
+#define BLOCK_WAIT (90 * 1000 * MS)
+#define DRAIN	   (30 * 1000 * MS)
+#define AWAY	   (8u << 20) /* of what the store uses at first */
+#define EA	   RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY
+#define EA_ALL	   RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS
+
+/* A host's paths. */
+struct host {
+	struct blkdev *dev[DISKS];
+	struct reserver *res[DISKS];
+};
+
+struct world {
+	struct store store;
+	struct sim_reserve *sr[DISKS];
+	struct host server, victim, other;
+	struct identity identity;
+	struct layout_source sources[DISKS];
+	struct layout_devices devices;
+	struct fence_options opt;
+	struct fence *fence;
+	uint64_t key; /* of the victim */
+};
+
+static struct world *world_of(struct store *s)
+{
+	return container_of(s, struct world, store);
+}
+
+static void host_open(struct world *w, const char *name, struct host *h)
+{
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(sim_reserve_attach(w->sr[i], name, w->store.devs[i], &h->dev[i], &h->res[i]), 0);
+}
+
+static void host_close(struct host *h)
+{
+	for (unsigned int i = 0; i < DISKS; i++) {
+		reserver_close(h->res[i]);
+		blkdev_close(h->dev[i]);
+	}
+}
+
+static FIBER_FN int host_write(struct host *h, unsigned int i)
+{
+	void *buf = blkdev_buf_alloc(4096);
+	int err = blkdev_write(h->dev[i], AWAY, buf, 4096);
+
+	blkdev_buf_free(buf);
+	return err;
+}
+
+static FIBER_FN void keeper_open(struct world *w)
+{
+	for (unsigned int i = 0; i < DISKS; i++)
+		w->sources[i] = (struct layout_source){ .dev = w->store.devs[i],
+							.identity = &w->identity,
+							.reserver = w->server.res[i] };
+	assert_int_equal(layout_devices_open(w->store.fs, w->sources, DISKS, &w->devices), 0);
+	assert_int_equal(fence_open(w->store.r, w->store.fs, &w->devices, &w->opt, &w->fence, NULL), 0);
+}
+
+static FIBER_FN void keeper_close(struct world *w)
+{
+	fence_close(w->fence);
+	w->fence = NULL;
+	layout_devices_close(&w->devices);
+}
+
+struct key_job {
+	const char *owner;
+	uint64_t key;
+};
+
+static int key_body(struct txn *txn, void *arg)
+{
+	struct key_job *job = arg;
+
+	return fence_key(txn, job->owner, strlen(job->owner), &job->key);
+}
+
+static FIBER_FN uint64_t key_of(struct world *w, const char *owner)
+{
+	const struct txn_options opt = { .log_max = FENCE_LOG_KEY };
+	struct key_job job = { .owner = owner };
+
+	assert_int_equal(txn_run(w->store.fs, &opt, key_body, &job, NULL), 0);
+	assert_true(job.key != 0);
+	return job.key;
+}
+
+static FIBER_FN void host_join(struct host *h, uint64_t key)
+{
+	for (unsigned int i = 0; i < DISKS; i++) {
+		assert_int_equal(reserver_register(h->res[i], key), 0);
+		assert_int_equal(host_write(h, i), 0);
+	}
+}
+
+static FIBER_FN void world_up(struct world *w)
+{
+	host_open(w, "server", &w->server);
+	host_open(w, "victim", &w->victim);
+	host_open(w, "other", &w->other);
+	keeper_open(w);
+	w->key = key_of(w, "Linux NFSv4.2 victim");
+}
+
+static FIBER_FN void world_down(struct world *w)
+{
+	keeper_close(w);
+	host_close(&w->server);
+	host_close(&w->victim);
+	host_close(&w->other);
+}
+
+/* As by kill -9 and a power cut of the disks; reservations stay. */
+static FIBER_FN void world_restart(struct world *w)
+{
+	world_down(w);
+	store_power_cut(&w->store, 1);
+	assert_int_equal(store_mount(&w->store), 0);
+	world_up(w);
+}
+
+static void faults(struct world *w, const struct sim_reserve_faults *f)
+{
+	for (unsigned int i = 0; i < DISKS; i++)
+		sim_reserve_set_faults(w->sr[i], f);
+}
+
+static FIBER_FN uint64_t now(struct world *w)
+{
+	return reactor_now_ns(w->store.r);
+}
+
+static FIBER_FN void check_fenced(struct world *w)
+{
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_PROVED);
+	for (unsigned int i = 0; i < DISKS; i++) {
+		assert_false(sim_reserve_has_key(w->sr[i], w->key));
+		assert_int_equal(host_write(&w->victim, i), -EBADE);
+	}
+}
+
+static FIBER_FN void fence_it(struct world *w, uint64_t key)
+{
+	enum fence_proof proof = FENCE_BY_NOTHING;
+
+	assert_int_equal(fence_client(w->fence, key, LAYOUT_SCSI, "10.0.0.9", &proof), 0);
+	assert_int_equal(proof, FENCE_BY_KEYS);
+}
+
+static FIBER_FN void fence_fails(struct world *w)
+{
+	enum fence_proof proof = FENCE_BY_NOTHING;
+
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_SCSI, "10.0.0.9", &proof), -EBUSY);
+	assert_int_equal(proof, FENCE_BY_NOTHING);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_BEGUN);
+}
+
+/* ---- tests ---- */
+
+static FIBER_FN void keys_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	uint64_t key, other;
+
+	world_up(w);
+	key = w->key;
+	assert_int_equal(key >> 48, 0x4c4d);
+	assert_true(key != fence_own_key(w->fence));
+	/* One host has several owners, and keeps its key for ever. */
+	assert_int_equal(key_of(w, "Linux NFSv4.1 victim"), key);
+	assert_int_equal(key_of(w, "Linux NFSv4.0 victim"), key);
+	other = key_of(w, "Linux NFSv4.2 victim2");
+	assert_true(other != key);
+	assert_true(key_of(w, "Linux NFSv4.2 id/victim") != key);
+	assert_true(key_of(w, "Linux NFSv4.") != key_of(w, "Linux NFSv4. "));
+	assert_true(key_of(w, "") != key_of(w, "x"));
+	world_restart(w);
+	assert_int_equal(w->key, key);
+	assert_int_equal(key_of(w, "Linux NFSv4.2 victim2"), other);
+	world_down(w);
+}
+
+/* A thousand hosts have a thousand keys. */
+static FIBER_FN void many_keys_main(struct store *s, void *arg)
+{
+	static uint64_t keys[1000];
+	struct world *w = world_of(s);
+	char owner[32];
+
+	world_up(w);
+	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++) {
+		snprintf(owner, sizeof(owner), "host %u", i);
+		keys[i] = key_of(w, owner);
+		for (unsigned int j = 0; j < i; j++)
+			assert_true(keys[i] != keys[j]);
+	}
+	world_down(w);
+}
+
+static FIBER_FN void plain_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	struct reserver_view view = { 0 };
+	struct fence_entry e;
+	uint64_t begin;
+
+	world_up(w);
+	assert_int_equal(w->devices.offers, LAYOUT_SCSI);
+	host_join(&w->victim, w->key);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_NONE);
+	assert_false(fence_entry(w->fence, 0, &e));
+	begin = now(w);
+	fence_it(w, w->key);
+	assert_true(now(w) - begin < 100 * MS);
+	check_fenced(w);
+	assert_true(fence_entry(w->fence, 0, &e));
+	assert_int_equal(e.key, w->key);
+	assert_int_equal(e.proof, FENCE_BY_KEYS);
+	assert_true(e.took_ns > 0 && e.took_ns < 100 * MS);
+	assert_string_equal(e.owner, "Linux NFSv4. victim");
+	assert_int_equal(fence_read_device(w->fence, 0, &view), 0);
+	assert_true(view.reserved && view.type == EA && view.holder == fence_own_key(w->fence));
+	assert_int_equal(view.nr_keys, 1);
+	reserver_view_release(&view);
+	/* Once more, and after a restart: it is what it was. */
+	fence_it(w, w->key);
+	world_restart(w);
+	check_fenced(w);
+	/* It registers by itself, though it was told no key; and is cut again. */
+	host_join(&w->victim, w->key);
+	fence_it(w, w->key);
+	check_fenced(w);
+	/* Back and clean. */
+	assert_int_equal(fence_lift(w->fence, w->key), 0);
+	assert_int_equal(fence_lift(w->fence, w->key), -ENOENT);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_NONE);
+	world_restart(w);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_NONE);
+	host_join(&w->victim, w->key);
+	assert_int_equal(fence_lift(w->fence, 0x1234), -ENOENT);
+	world_down(w);
+}
+
+/* Other hosts go on, and stay fenced. */
+static FIBER_FN void lies_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults lies = { .preempt_lies = true };
+	struct world *w = world_of(s);
+	struct reserver_view view = { 0 };
+	uint64_t other, begin;
+
+	world_up(w);
+	other = key_of(w, "other");
+	host_join(&w->victim, w->key);
+	host_join(&w->other, other);
+	faults(w, &lies);
+	begin = now(w);
+	fence_it(w, w->key);
+	/* Everything was aborted, so nothing is waited for. */
+	assert_true(now(w) - begin < 100 * MS);
+	check_fenced(w);
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(host_write(&w->other, i), 0);
+	fence_it(w, other);
+	assert_int_equal(host_write(&w->other, 0), -EBADE);
+	check_fenced(w);
+	assert_int_equal(fence_read_device(w->fence, 1, &view), 0);
+	assert_true(view.reserved && view.type == EA_ALL);
+	reserver_view_release(&view);
+	/* A reservation of all registrants is taken over as it is. */
+	world_restart(w);
+	assert_int_equal(w->devices.offers, LAYOUT_SCSI);
+	check_fenced(w);
+	world_down(w);
+}
+
+/* Without abort: what the victim has in the device may still happen, and is waited for, over a restart too. */
+static FIBER_FN void hangs_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults hangs = { .preempt_abort_hangs = true };
+	struct world *w = world_of(s);
+	uint64_t begin;
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	faults(w, &hangs);
+	begin = now(w);
+	fence_it(w, w->key);
+	assert_true(now(w) - begin >= DRAIN && now(w) - begin < DRAIN + 5000 * MS);
+	check_fenced(w);
+	begin = now(w);
+	fence_it(w, w->key);
+	assert_true(now(w) - begin < 100 * MS);
+	world_down(w);
+}
+
+static FIBER_FN void fence_fiber(void *arg)
+{
+	struct world *w = arg;
+	enum fence_proof proof;
+	int err = fence_client(w->fence, w->key, LAYOUT_SCSI, "", &proof);
+
+	assert_int_equal(err, -ESHUTDOWN);
+}
+
+static FIBER_FN void interrupted_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults hangs = { .preempt_abort_hangs = true };
+	struct world *w = world_of(s);
+	struct fiber *fiber;
+	uint64_t begin;
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	faults(w, &hangs);
+	assert_int_equal(fiber_spawn(s->r, "fence", fence_fiber, w, &fiber), 0);
+	fiber_sleep_ns(5000 * MS);
+	assert_true(fence_is_busy(w->fence, w->key));
+	assert_false(sim_reserve_has_key(w->sr[0], w->key));
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_BEGUN);
+	fence_interrupt(w->fence);
+	fiber_join(fiber);
+	world_restart(w);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_BEGUN);
+	begin = now(w);
+	fence_it(w, w->key);
+	assert_true(now(w) - begin >= DRAIN);
+	check_fenced(w);
+	world_down(w);
+}
+
+/* Nothing helps: then it is not proved, and says so, until something does. */
+static FIBER_FN void fails_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults fails = { .preempt_fails = true }, none = { .preempt_fails = false };
+	struct world *w = world_of(s);
+	struct fence_entry e;
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	/* One of three devices is enough to be in danger. */
+	sim_reserve_set_faults(w->sr[1], &fails);
+	fence_fails(w);
+	assert_true(sim_reserve_has_key(w->sr[1], w->key));
+	assert_true(fence_entry(w->fence, 0, &e));
+	assert_int_equal(e.took_ns, 0);
+	assert_non_null(strstr(e.why, "still registered"));
+	world_restart(w);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_BEGUN);
+	fence_fails(w);
+	assert_true(fence_entry(w->fence, 0, &e));
+	assert_int_equal(e.tries, 2);
+	sim_reserve_set_faults(w->sr[1], &none);
+	fence_it(w, w->key);
+	check_fenced(w);
+	world_down(w);
+}
+
+/* A person vouches. */
+static FIBER_FN void vouch_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults fails = { .preempt_fails = true };
+	struct world *w = world_of(s);
+	enum fence_proof proof;
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	faults(w, &fails);
+	fence_fails(w);
+	assert_int_equal(fence_vouch(w->fence, w->key), 0);
+	world_restart(w);
+	assert_int_equal(fence_state_of(w->fence, w->key), FENCE_PROVED);
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_SCSI, "", &proof), 0);
+	assert_int_equal(proof, FENCE_BY_ADMIN);
+	assert_int_equal(fence_vouch(w->fence, 0x4c4d000000000001), -ENOENT);
+	world_down(w);
+}
+
+/* A target that lost everything: first the reservation is there again, then the fence means something. */
+static FIBER_FN void lost_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	for (unsigned int i = 0; i < DISKS; i++) {
+		assert_int_equal(reserver_unregister(w->victim.res[i], w->key), 0);
+		assert_int_equal(reserver_unregister(w->server.res[i], fence_own_key(w->fence)), 0);
+		assert_int_equal(host_write(&w->victim, i), 0);
+	}
+	fence_it(w, w->key);
+	check_fenced(w);
+	world_down(w);
+}
+
+/* Errors by chance: never proved while it can write, and proved in the end. */
+static FIBER_FN void errors_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults errors = { .error_ppm = 200000 };
+	const struct sim_reserve_faults none = { .error_ppm = 0 };
+	struct world *w = world_of(s);
+	enum fence_proof proof;
+	int err = -EBUSY;
+
+	world_up(w);
+	for (unsigned int round = 0; round < 20; round++) {
+		faults(w, &none);
+		host_join(&w->victim, w->key);
+		faults(w, &errors);
+		do
+			err = fence_client(w->fence, w->key, LAYOUT_SCSI, "", &proof);
+		while (err == -EBUSY);
+		assert_int_equal(err, 0);
+		check_fenced(w);
+		assert_int_equal(fence_lift(w->fence, w->key), 0);
+	}
+	world_down(w);
+}
+
+/* Somebody else's reservation is not ours to take. */
+static FIBER_FN void foreign_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+
+	host_open(w, "server", &w->server);
+	host_open(w, "victim", &w->victim);
+	host_open(w, "other", &w->other);
+	assert_int_equal(reserver_register(w->other.res[2], 77), 0);
+	assert_int_equal(reserver_reserve(w->other.res[2], 77, EA), 0);
+	keeper_open(w);
+	assert_int_equal(w->devices.offers, 0);
+	assert_non_null(strstr(w->devices.v[2].why_not_scsi, "0x4d"));
+	assert_true(sim_reserve_has_key(w->sr[2], 77));
+	world_down(w);
+}
+
+/* The server on another host: nothing can be read before it has registered again. */
+static FIBER_FN void rejoin_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	void *buf = blkdev_buf_alloc(4096);
+
+	world_up(w);
+	assert_int_equal(fence_rejoin(w->other.res[0]), 0);
+	assert_int_equal(blkdev_read(w->other.dev[0], 0, buf, 4096), 0);
+	assert_int_equal(blkdev_read(w->other.dev[1], 0, buf, 4096), -EBADE);
+	host_join(&w->victim, w->key);
+	host_close(&w->server);
+	keeper_close(w);
+	host_open(w, "server 2", &w->server);
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(fence_rejoin(w->server.res[i]), 0);
+	keeper_open(w);
+	assert_int_equal(w->devices.offers, LAYOUT_SCSI);
+	fence_it(w, w->key);
+	check_fenced(w);
+	world_down(w);
+	blkdev_buf_free(buf);
+}
+
+/* The reservation's type is changed by the configuration. */
+static FIBER_FN void type_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	void *buf = blkdev_buf_alloc(4096);
+
+	world_up(w);
+	assert_int_equal(blkdev_read(w->other.dev[0], 0, buf, 4096), -EBADE);
+	keeper_close(w);
+	w->opt.type = RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS_ONLY;
+	keeper_open(w);
+	assert_int_equal(w->devices.offers, LAYOUT_SCSI);
+	assert_int_equal(blkdev_read(w->other.dev[0], 0, buf, 4096), 0);
+	assert_int_equal(host_write(&w->other, 0), -EBADE);
+	host_join(&w->victim, w->key);
+	fence_it(w, w->key);
+	check_fenced(w);
+	world_down(w);
+	blkdev_buf_free(buf);
+}
+
+/* ---- layouts of the block type ---- */
+
+static FIBER_FN void time_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	enum fence_proof proof = FENCE_BY_NOTHING;
+	uint64_t begin;
+
+	world_up(w);
+	begin = now(w);
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_BLOCK, "10.0.0.9", &proof), 0);
+	assert_int_equal(proof, FENCE_BY_TIME);
+	assert_true(now(w) - begin >= BLOCK_WAIT);
+	begin = now(w);
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_BLOCK, "10.0.0.9", &proof), 0);
+	assert_true(now(w) == begin);
+	world_down(w);
+}
+
+static void write_script(char *path, const char *text)
+{
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	assert_int_equal(fchmod(fd, 0700), 0);
+	assert_int_equal(close(fd), 0);
+}
+
+static FIBER_FN void command_main(struct store *s, void *arg)
+{
+	char script[] = "/tmp/lamina_fence_XXXXXX", seen[64], line[128] = "", want[128];
+	struct world *w = world_of(s);
+	enum fence_proof proof = FENCE_BY_NOTHING;
+	FILE *in;
+
+	write_script(script, "#!/bin/sh\necho \"$1 $2 $#\" > \"$0.seen\"\n");
+	w->opt.command = script;
+	world_up(w);
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_BLOCK, "10.0.0.9", &proof), 0);
+	assert_int_equal(proof, FENCE_BY_COMMAND);
+	snprintf(seen, sizeof(seen), "%s.seen", script);
+	in = fopen(seen, "r");
+	assert_non_null(in);
+	assert_non_null(fgets(line, sizeof(line), in));
+	fclose(in);
+	snprintf(want, sizeof(want), "10.0.0.9 %016llx 2\n", (unsigned long long)w->key);
+	assert_string_equal(line, want);
+	unlink(seen);
+	unlink(script);
+	world_down(w);
+}
+
+/* It fails; it is killed; there is none such. */
+static FIBER_FN void bad_command_main(struct store *s, void *arg)
+{
+	static const char *const bad[] = { "#!/bin/sh\nexit 3\n", "#!/bin/sh\nkill -9 $$\n" };
+	struct world *w = world_of(s);
+	enum fence_proof proof = FENCE_BY_NOTHING;
+	struct fence_entry e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char script[] = "/tmp/lamina_fence_XXXXXX";
+
+		write_script(script, bad[i]);
+		w->opt.command = script;
+		world_up(w);
+		assert_int_equal(fence_client(w->fence, w->key, LAYOUT_BLOCK, "a", &proof), -EBUSY);
+		assert_true(fence_entry(w->fence, 0, &e));
+		assert_non_null(strstr(e.why, i ? "signal 9" : "exit code 3"));
+		world_down(w);
+		unlink(script);
+	}
+	w->opt.command = "/nowhere/at/all";
+	world_up(w);
+	assert_int_equal(fence_client(w->fence, w->key, LAYOUT_BLOCK, "a", &proof), -EBUSY);
+	assert_int_equal(proof, FENCE_BY_NOTHING);
+	world_down(w);
+}
+
+/* ---- the frame ---- */
+
+static FIBER_FN void frame_main(struct store *s, void *arg)
+{
+	FIBER_FN void (*const *body)(struct store * s, void *arg) = arg;
+
+	store_format(s);
+	assert_int_equal(store_mount(s), 0);
+	(*body)(s, NULL);
+	store_unmount(s);
+}
+
+static void run(void (*body)(struct store *s, void *arg))
+{
+	const struct store_config cfg = { .seed = store_seed(1), .nr_disks = DISKS };
+	struct world w = { .opt = { .type = EA, .block_wait_ns = BLOCK_WAIT, .drain_ns = DRAIN } };
+	char name[8];
+
+	store_init(&w.store, &cfg);
+	w.identity = (struct identity){ .kind = IDENTITY_SCSI, .nr_designators = 1 };
+	w.identity.designators[0] = (struct designator){
+		.type = DESIGNATOR_NAA, .code_set = CODE_SET_BINARY, .len = 8, .bytes = "12345"
+	};
+	w.identity.reservations.supported = true;
+	for (unsigned int i = 0; i < DISKS; i++) {
+		snprintf(name, sizeof(name), "lu%u", i);
+		assert_int_equal(sim_reserve_open(w.store.r, cfg.seed + i, name, &w.sr[i]), 0);
+	}
+	store_run(&w.store, frame_main, &body);
+	for (unsigned int i = 0; i < DISKS; i++)
+		sim_reserve_close(w.sr[i]);
+	store_release(&w.store);
+}
+
+#define FENCE_TEST(name)                                                                                             \
+	static void test_##name(void **state)                                                                        \
+	{                                                                                                            \
+		run(name##_main);                                                                                    \
+	}
+
+FENCE_TEST(keys)
+FENCE_TEST(many_keys)
+FENCE_TEST(plain)
+FENCE_TEST(lies)
+FENCE_TEST(hangs)
+FENCE_TEST(interrupted)
+FENCE_TEST(fails)
+FENCE_TEST(vouch)
+FENCE_TEST(lost)
+FENCE_TEST(errors)
+FENCE_TEST(foreign)
+FENCE_TEST(rejoin)
+FENCE_TEST(type)
+FENCE_TEST(time)
+FENCE_TEST(command)
+FENCE_TEST(bad_command)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys),	cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_plain),	cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_hangs),	cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_fails),	cmocka_unit_test(test_vouch),
+		cmocka_unit_test(test_lost),	cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_foreign), cmocka_unit_test(test_rejoin),
+		cmocka_unit_test(test_type),	cmocka_unit_test(test_time),
+		cmocka_unit_test(test_command), cmocka_unit_test(test_bad_command),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
