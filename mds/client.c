@@ -15,6 +15,7 @@
 #include "mds/backchannel.h"
 #include "mds/client_int.h"
 #include "mds/client_record.h"
+#include "mds/layout_recall.h"
 #include "mds/session.h"
 #include "mds/state.h"
 
@@ -224,7 +225,9 @@ FIBER_FN int client_destroy(struct mds *mds, struct client *client, uint64_t *re
 	while (!list_is_empty(&client->sessions))
 		session_remove(mds, container_of(client->sessions.next, struct session, by_client));
 	if (client->confirmed) {
-		err = state_release_client(mds, client, &seq);
+		err = layout_release_client(mds, client);
+		if (!err)
+			err = state_release_client(mds, client, &seq);
 		if (!err)
 			err = client_erase(mds, client, &seq);
 	}

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Takes opens, locks and delegations away: items and mirror together, whoever asked for it.  After drop_apply()
- * nothing points to what was dropped, waiters for its ranges were called, and a file without name and users is on its
- * way to the reaper.
+ * Takes opens, locks, delegations and revoked layouts away: items and mirror together, whoever asked for it.  After
+ * drop_apply() nothing points to what was dropped, waiters for its ranges were called, and a file without name and
+ * users is on its way to the reaper.
  */
 
 #include "mds/drop.h"
 
 #include <stdlib.h>
 
+#include "mds/layout_recall.h"
 #include "mds/lock_wait.h"
 #include "mds/reaper.h"
 
@@ -54,6 +55,12 @@ bool drop_deleg(struct drop *drop, struct deleg *deleg)
 	return drop_state(drop, &deleg->state);
 }
 
+bool drop_layout(struct drop *drop, struct layout *layout)
+{
+	assert(layout->state.revoked);
+	return drop_state(drop, &layout->state);
+}
+
 bool drop_client(struct drop *drop, struct client *client)
 {
 	/* Opens bring their holders; revoked holders hang on nothing. */
@@ -65,6 +72,9 @@ bool drop_client(struct drop *drop, struct client *client)
 			fits = drop_open(drop, container_of(state, struct open, state));
 		else if (state->kind == STATE_DELEG || (state->kind == STATE_LOCK && state->revoked))
 			fits = drop_state(drop, state);
+		else if (state->kind == STATE_LAYOUT)
+			/* What binds has passed to nobody. */
+			fits = drop_layout(drop, container_of(state, struct layout, state));
 		if (!fits)
 			return false;
 	}
@@ -114,6 +124,11 @@ static int drop_write_holder(struct txn *txn, struct drop *drop, struct lock_hol
 	return txn_delete(txn, record_key(holder->state.client->id, RECORD_LOCKS, holder->state.number));
 }
 
+static int drop_write_layout(struct txn *txn, struct drop *drop, struct layout *layout)
+{
+	return layout->file ? layout_release_write(txn, drop->mds, layout) : layout_delete(txn, layout);
+}
+
 int drop_write(struct txn *txn, struct drop *drop)
 {
 	int err;
@@ -132,6 +147,8 @@ int drop_write(struct txn *txn, struct drop *drop)
 			err = drop_write_open(txn, drop, container_of(state, struct open, state), &drop->orphan[i]);
 		else if (state->kind == STATE_DELEG)
 			err = drop_write_deleg(txn, drop, container_of(state, struct deleg, state), &drop->orphan[i]);
+		else if (state->kind == STATE_LAYOUT)
+			err = drop_write_layout(txn, drop, container_of(state, struct layout, state));
 		else
 			err = drop_write_holder(txn, drop, container_of(state, struct lock_holder, state));
 		if (err)
@@ -184,6 +201,16 @@ static void drop_apply_deleg(struct drop *drop, struct deleg *deleg, bool orphan
 	free(deleg);
 }
 
+static void drop_apply_layout(struct drop *drop, struct layout *layout)
+{
+	if (layout->file) {
+		layout_release_apply(drop->mds, layout);
+		return;
+	}
+	state_remove(drop->mds, &layout->state);
+	layout_free(layout);
+}
+
 void drop_apply(struct drop *drop)
 {
 	for (unsigned int i = 0; i < drop->nr_locks; i++) {
@@ -197,6 +224,8 @@ void drop_apply(struct drop *drop)
 			drop_apply_open(drop, container_of(state, struct open, state), drop->orphan[i]);
 		else if (state->kind == STATE_DELEG)
 			drop_apply_deleg(drop, container_of(state, struct deleg, state), drop->orphan[i]);
+		else if (state->kind == STATE_LAYOUT)
+			drop_apply_layout(drop, container_of(state, struct layout, state));
 		else
 			drop_apply_holder(drop, container_of(state, struct lock_holder, state));
 	}

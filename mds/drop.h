@@ -3,11 +3,12 @@
 #define LAMINA_MDS_DROP_H
 
 /*
- * Taking opens, locks and delegations away, a bounded number in one transaction: collected and deleted (or marked as
- * revoked) in its body, then taken out of memory.
+ * Taking opens, locks, delegations and what is left of layouts away, a bounded number in one transaction: collected
+ * and deleted (or marked as revoked) in its body, then taken out of memory.
  */
 
 #include "mds/deleg.h"
+#include "mds/layout.h"
 #include "mds/lock.h"
 
 #define DROP_MAX 128u
@@ -33,6 +34,9 @@ void drop_init(struct drop *drop, struct mds *mds, nfsstat4 revoke);
 bool drop_holder(struct drop *drop, struct lock_holder *holder) MUST_CHECK;
 bool drop_open(struct drop *drop, struct open *open) MUST_CHECK;
 bool drop_deleg(struct drop *drop, struct deleg *deleg) MUST_CHECK;
+/* One that is revoked: if it still binds it passes to nobody, for which drop_write() needs LAYOUT_LOG_RELEASE more.
+ */
+bool drop_layout(struct drop *drop, struct layout *layout) MUST_CHECK;
 /* As many of @client's as fit.  True: that was all of them. */
 bool drop_client(struct drop *drop, struct client *client) MUST_CHECK;
 /* In a body: the items. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dev/log.h"
+#include "mds/reaper.h"
 
 static_assert(GRANTS_MAX / LAYOUT_RUNS_PER_ITEM < 1u << RECORD_GRANTS_PART_BITS, "parts");
 static_assert(LAYOUT_RUNS_PER_ITEM * GRANT_DISK_SIZE <= ITEM_VALUE_MAX, "runs");
@@ -114,6 +115,7 @@ void layout_add(struct mds *mds, struct layout *layout, struct file **spare)
 void layout_detach(struct mds *mds, struct layout *layout)
 {
 	struct file *file = layout->file;
+	uint64_t ino = layout->ino;
 
 	list_del(&layout->by_file);
 	layout->file = NULL;
@@ -121,6 +123,9 @@ void layout_detach(struct mds *mds, struct layout *layout)
 	layout->state.client->nr_layouts--;
 	grants_release(&layout->grants);
 	file_drop_layout(mds, file);
+	/* It may have been all that kept a file without a name. */
+	if (!file_find(mds, ino))
+		reaper_consider(mds, ino);
 	wait_queue_wake_all(&mds->layouts->gone);
 	wait_queue_wake_all(&mds->deleg_gone);
 }
@@ -316,27 +321,37 @@ FIBER_FN int layout_load(struct mds *mds)
 		if (err)
 			break;
 	}
+	if (!err && mds->layouts) {
+		w->client = mds->layouts->nobody;
+		err = layout_load_client(w);
+	}
 	free(w);
 	if (err == -EUCLEAN)
 		log_err("layouts of a client contradict each other");
 	return err;
 }
 
+static void layout_unload_client(struct mds *mds, struct client *client)
+{
+	list_for_each_safe (pos, &client->states) {
+		struct state *state = list_entry(pos, struct state, by_client);
+		struct layout *layout = container_of(state, struct layout, state);
+
+		if (state->kind != STATE_LAYOUT)
+			continue;
+		if (layout->file)
+			layout_detach(mds, layout);
+		state_remove(mds, state);
+		layout_free(layout);
+	}
+}
+
 void layout_unload(struct mds *mds)
 {
 	struct client *client, *next;
 
-	HASH_ITER (hh, mds->clients, client, next) {
-		list_for_each_safe (pos, &client->states) {
-			struct state *state = list_entry(pos, struct state, by_client);
-			struct layout *layout = container_of(state, struct layout, state);
-
-			if (state->kind != STATE_LAYOUT)
-				continue;
-			if (layout->file)
-				layout_detach(mds, layout);
-			state_remove(mds, state);
-			layout_free(layout);
-		}
-	}
+	HASH_ITER (hh, mds->clients, client, next)
+		layout_unload_client(mds, client);
+	if (mds->layouts && mds->layouts->nobody)
+		layout_unload_client(mds, mds->layouts->nobody);
 }

@@ -1,51 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What operations on a file's contents ask about layouts, with the blocks locked. */
+/*
+ * What operations on a file's contents ask about layouts, with the blocks locked.  Promise: blocks that a lost layout
+ * may still write only leave the file, and go to limbo; nothing else is done with them (I3, I4).
+ */
 
 #include "mds/layout_guard.h"
 
 #include "mds/layout_recall.h"
 
-static enum layout_clash clash_of(const struct layout_guard *g, uint64_t ino, enum data_touch touch)
+static nfsstat4 guard_ask(const struct layout_guard *g, uint64_t ino, uint64_t first, uint64_t end,
+			  enum layout_clash clash)
 {
-	if (touch == DATA_OVERWRITE)
-		return LAYOUT_CLASH_WRITE;
-	return g->remap == LAYOUT_CLASH_FREE && ino == g->ino ? LAYOUT_CLASH_FREE : LAYOUT_CLASH_REMAP;
+	if (first >= end)
+		return NFS4_OK;
+	if (g->c)
+		return layout_check_op(g->c, ino, first, end, clash);
+	return layout_check(g->mds, g->client, ino, first, end, clash);
 }
 
 static int guard_check(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
 		       enum data_touch touch)
 {
 	const struct layout_guard *g = container_of(guard, struct layout_guard, guard);
-	enum layout_clash clash = clash_of(g, ino, touch);
+	uint64_t from, to;
 	nfsstat4 status;
 
 	if (g->quiet)
 		return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_ANY) ? -EBUSY : 0;
-	if (g->c)
-		status = layout_check_op(g->c, ino, first, end, clash);
-	else
-		status = layout_check(g->mds, g->client, ino, first, end, clash);
+	if (touch == DATA_OVERWRITE)
+		return guard_ask(g, ino, first, end, LAYOUT_CLASH_WRITE) ? -EBUSY : 0;
+	if (ino != g->frees_ino || g->frees_first >= g->frees_end)
+		return guard_ask(g, ino, first, end, LAYOUT_CLASH_REMAP) ? -EBUSY : 0;
+	from = min_u64(max_u64(first, g->frees_first), end);
+	to = max_u64(min_u64(end, g->frees_end), from);
+	/* All are asked for at once, whichever is in the way. */
+	status = guard_ask(g, ino, from, to, LAYOUT_CLASH_FREE);
+	if (guard_ask(g, ino, first, from, LAYOUT_CLASH_REMAP))
+		status = NFS4ERR_DELAY;
+	if (guard_ask(g, ino, to, end, LAYOUT_CLASH_REMAP))
+		status = NFS4ERR_DELAY;
 	return status ? -EBUSY : 0;
+}
+
+static bool guard_held(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
+{
+	const struct layout_guard *g = container_of(guard, struct layout_guard, guard);
+
+	return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_RW) != NULL;
 }
 
 void layout_guard_init(struct layout_guard *guard, struct compound *c)
 {
 	*guard = (struct layout_guard){
-		.guard.check = guard_check,
+		.guard = { .check = guard_check, .held = guard_held },
 		.c = c,
 		.mds = c->mds,
 		.client = c->client,
-		.remap = LAYOUT_CLASH_REMAP,
 	};
 }
 
 void layout_guard_init_own(struct layout_guard *guard, struct mds *mds, bool quiet)
 {
 	*guard = (struct layout_guard){
-		.guard.check = guard_check,
+		.guard = { .check = guard_check, .held = guard_held },
 		.mds = mds,
-		.remap = LAYOUT_CLASH_REMAP,
 		.quiet = quiet,
 	};
 }

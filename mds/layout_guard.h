@@ -5,6 +5,7 @@
 /* What changes of a file's contents ask about layouts (mds/layout_recall.h), where extent/data.h makes them. */
 
 #include "extent/data.h"
+#include "extent/format.h"
 
 struct client;
 struct compound;
@@ -28,18 +29,23 @@ struct layout_guard {
 	struct compound *c; /* NULL: the server's own work, for */
 	struct mds *mds;
 	const struct client *client;
-	enum layout_clash remap; /* what DATA_REMAP is: LAYOUT_CLASH_REMAP, or _FREE where it only takes away, in */
-	uint64_t ino;		 /* this file; 0: none */
-	bool quiet;		 /* what is in the way is not recalled */
+	/* Of this inode DATA_REMAP only takes these blocks away; 0: of none. */
+	uint64_t frees_ino, frees_first, frees_end;
+	bool quiet; /* what is in the way is not recalled */
 };
 void layout_guard_init(struct layout_guard *guard, struct compound *c);
 /* For work of the server's own; @quiet: only where nobody minds. */
 void layout_guard_init_own(struct layout_guard *guard, struct mds *mds, bool quiet);
-/* DATA_REMAP only takes blocks away, from inode @ino. */
-static inline void layout_guard_frees(struct layout_guard *guard, uint64_t ino)
+
+/*
+ * What is done with bytes [@off, @end) of inode @ino (@end UINT64_MAX: all that follow) takes whole blocks away.  Not
+ * those of which bytes stay: they are zeroed where they are.
+ */
+static inline void layout_guard_frees(struct layout_guard *guard, uint64_t ino, uint64_t off, uint64_t end)
 {
-	guard->remap = LAYOUT_CLASH_FREE;
-	guard->ino = ino;
+	guard->frees_ino = ino;
+	guard->frees_first = off / DADDR_BLOCK_SIZE + (off % DADDR_BLOCK_SIZE != 0);
+	guard->frees_end = end == UINT64_MAX ? DATA_END : end / DADDR_BLOCK_SIZE;
 }
 
 #endif

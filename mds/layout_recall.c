@@ -40,7 +40,7 @@ struct round {
 
 static uint64_t recall_ns(const struct mds *mds)
 {
-	return mds->config->lease_seconds * LAYOUT_SEC_NS;
+	return mds->config->recall_seconds * LAYOUT_SEC_NS;
 }
 
 /* When the client's lease is over. */
@@ -107,6 +107,17 @@ static FIBER_FN int round_run(struct round *round)
 	return 0;
 }
 
+/* The client loses all it has. */
+static FIBER_FN int recall_lose(const struct recall *r)
+{
+	int err = layout_revoke_client(r->mds, r->client);
+	struct state *state = state_lookup(r->mds, r->number, STATE_LAYOUT);
+
+	if (!err && state && state->revoked)
+		layout_lost_add(r->mds, container_of(state, struct layout, state), r->client->peer);
+	return err;
+}
+
 /* What is held in the range goes, in the client's good time or not. */
 static FIBER_FN int recall_held(const struct recall *r, const struct layout_range *range)
 {
@@ -118,15 +129,18 @@ static FIBER_FN int recall_held(const struct recall *r, const struct layout_rang
 	};
 	int err;
 
-	round.range.first = 0;
-	round.range.end = GRANT_END;
+	/* It would keep what it knows of the rest (client rule 10). */
+	if (quirk_of(r->client->impl).whole_file_recalls) {
+		round.range.first = 0;
+		round.range.end = GRANT_END;
+	}
 	mds->layouts->counts.recalls++;
 	err = round_run(&round);
 	if (err != -ETIME)
 		return err;
-	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked",
+	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked, and it is fenced",
 		 (unsigned long)r->client->id, r->client->peer);
-	return layout_revoke_client(mds, r->client);
+	return recall_lose(r);
 }
 
 static FIBER_FN int recall_step(const struct recall *r, const struct layout_range *range)
@@ -171,7 +185,7 @@ static struct recall *recall_next(struct layouts *layouts)
 {
 	struct recall *r;
 
-	if (!layouts->recalls.next || list_is_empty(&layouts->recalls))
+	if (list_is_empty(&layouts->recalls))
 		return NULL;
 	r = list_first_entry(&layouts->recalls, struct recall, link);
 	list_del(&r->link);
@@ -216,8 +230,6 @@ static void recall_want(struct mds *mds, struct layout *layout, uint64_t first, 
 
 	if (mds->stopping)
 		return;
-	if (!mds->layouts->recalls.next)
-		list_init(&mds->layouts->recalls);
 	if (layout->recalled) {
 		layout->recall_first = min_u64(layout->recall_first, first);
 		layout->recall_end = max_u64(layout->recall_end, end);
@@ -267,6 +279,8 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 		status = NFS4ERR_DELAY;
 		if (!layout->state.revoked)
 			recall_want(mds, layout, first, end);
+		else if (!layout_lost_is_under_way(mds, layout->key))
+			layout_lost_add(mds, layout, layout->state.client->peer);
 	}
 	mds->layouts->counts.conflicts += status != NFS4_OK;
 	return status;
@@ -317,4 +331,56 @@ void layout_note_call(struct layout *layout, const struct compound *c)
 	memcpy(call->session, c->session->id, sizeof(call->session));
 	call->slot = (uint32_t)(c->slot - c->session->slots);
 	call->seqid = c->slot->seqid;
+}
+
+/* Hosts that had lost layouts when the server went down. */
+static void recall_find_lost(struct mds *mds, const struct client *client)
+{
+	if (client->nr_layouts_revoked == 0)
+		return;
+	list_for_each (pos, &client->states) {
+		const struct state *state = list_entry(pos, struct state, by_client);
+		const struct layout *layout = container_of(state, struct layout, state);
+
+		if (state->kind == STATE_LAYOUT && state->revoked && layout->file)
+			layout_lost_add(mds, layout, NULL);
+	}
+}
+
+int layout_recall_start(struct mds *mds)
+{
+	struct layouts *layouts = mds->layouts;
+	struct client *client, *next;
+
+	if (!layouts)
+		return 0;
+	list_init(&layouts->recalls);
+	list_init(&layouts->lost);
+	wait_queue_init(&layouts->lost_work);
+	data_set_limbo(mds->fs, layout_limbo_tag, mds);
+	recall_find_lost(mds, layouts->nobody);
+	HASH_ITER (hh, mds->clients, client, next)
+		recall_find_lost(mds, client);
+	return layout_limbo_sweep(mds);
+}
+
+void layout_recall_interrupt(struct mds *mds)
+{
+	/* It may not have been started. */
+	if (!mds->layouts || !mds->layouts->lost.next)
+		return;
+	wait_queue_wake_all(&mds->layouts->gone);
+	wait_queue_wake_all(&mds->layouts->lost_work);
+}
+
+void layout_recall_stop(struct mds *mds)
+{
+	if (!mds->layouts)
+		return;
+	if (mds->layouts->lost.next) {
+		data_set_limbo(mds->fs, NULL, NULL);
+		layout_lost_forget(mds->layouts);
+	}
+	free(mds->layouts->nobody);
+	mds->layouts->nobody = NULL;
 }

@@ -29,11 +29,36 @@ bool layout_recall_is_under_way(const struct mds *mds, uint64_t ino);
 /* A LAYOUTGET is being answered: recalls will name it until its reply has surely been received. */
 void layout_note_call(struct layout *layout, const struct compound *c);
 
-/* The client is gone or was given up (its lease is over and somebody wants what it holds, or it is evicted): what it
- * has becomes lost, it is fenced, and then all is forgotten.  In client_destroy(), before its states go.  0; -EBUSY:
- * the fence is not proved yet (a fiber goes on with it). */
+/*
+ * The client is gone or was given up (its lease is over and somebody wants what it holds, or it is evicted): what it
+ * has is lost and binds on without it, until its host is fenced, which goes on by itself.  In client_destroy(),
+ * before its states go.
+ */
 FIBER_FN int layout_release_client(struct mds *mds, struct client *client) MUST_CHECK;
-/* After a restart: recalls and fences that were under way go on. */
+#define LAYOUT_LOG_RELEASE(runs) (LAYOUT_LOG(runs) + 20u * ((runs) / LAYOUT_RUNS_PER_ITEM + 2u))
+/*
+ * In a body, LAYOUT_LOG_RELEASE: @layout, which is lost and binds, belongs to nobody from now on; and in memory after
+ * the transaction.
+ */
+int layout_release_write(struct txn *txn, struct mds *mds, const struct layout *layout) MUST_CHECK;
+void layout_release_apply(struct mds *mds, struct layout *layout);
+/*
+ * What clients were told to have lost, and did not free by FREE_STATEID within a lease in which they were there, is
+ * forgotten: the Linux client never frees it.
+ */
+FIBER_FN void layout_release_told(struct mds *mds);
+/*
+ * The host with @key wants layouts again: if it is fenced, and its clients have nothing that they lost and do not
+ * know of, the fence is lifted.  False: not yet.
+ */
+FIBER_FN bool layout_lift(struct mds *mds, uint64_t key) MUST_CHECK;
+
+/* Who has what clients lost that are gone: before layout_load().  -ENOMEM. */
+int layout_nobody_init(struct mds *mds) MUST_CHECK;
+/* After layout_load(), before anything else runs: fences that were under way go on. */
 int layout_recall_start(struct mds *mds) MUST_CHECK;
+/* The server stops: nothing waits any more; and when no fiber is left. */
+void layout_recall_interrupt(struct mds *mds);
+void layout_recall_stop(struct mds *mds);
 
 #endif

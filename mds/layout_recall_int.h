@@ -28,8 +28,35 @@ bool layout_range_has(const struct layout_range *range, uint32_t bits);
 FIBER_FN int layout_take(const struct layout_range *range, uint32_t bits, bool late) MUST_CHECK;
 /* All that @client holds is lost from now on, durably: revoked, and still binding. */
 FIBER_FN int layout_revoke_client(struct mds *mds, struct client *client) MUST_CHECK;
+/* The same of all clients of the host with @key. */
+FIBER_FN int layout_revoke_key(struct mds *mds, uint64_t key) MUST_CHECK;
+/* Whether @client has layouts, whose host has that key. */
+bool layout_client_key_is(const struct client *client, uint64_t key) MUST_CHECK;
+/* A lost layout with @key that still binds, and its inode; 0: there is none (any more). */
+uint64_t layout_lost_next(const struct mds *mds, uint64_t key, uint64_t *ret_ino) MUST_CHECK;
+/*
+ * It binds no more: its holder is fenced.  Space that was taken for it and never written is given back.  It is gone
+ * then, or stays without grants until its client has freed the stateid.
+ */
+FIBER_FN int layout_lost_end(struct mds *mds, uint64_t number) MUST_CHECK;
 /* Out of all tables, and freed. */
 void layout_forget(struct mds *mds, struct layout *layout);
+
+/* layout_lost.c */
+/* The host of @layout, which is lost, is to be fenced; @address is for people, and may be NULL. */
+void layout_lost_add(struct mds *mds, const struct layout *layout, const char *address);
+bool layout_lost_is_under_way(const struct mds *mds, uint64_t key) MUST_CHECK;
+void layout_lost_forget(struct layouts *layouts);
+
+/* layout_limbo.c */
+/* Whether blocks that leave the map of @ino must wait, for a lost layout's holder. */
+bool layout_limbo_is_bound(const struct mds *mds, uint64_t ino) MUST_CHECK;
+/* For data_set_limbo(); @arg is the mds. */
+uint64_t layout_limbo_tag(void *arg, uint64_t ino) MUST_CHECK;
+/* Free what waits of @ino, unless it is bound (again). */
+FIBER_FN int layout_limbo_release(struct mds *mds, uint64_t ino) MUST_CHECK;
+/* At the start: free what nothing binds, in a fiber.  -ENOMEM. */
+int layout_limbo_sweep(struct mds *mds) MUST_CHECK;
 
 /* layout_callback.c */
 /*

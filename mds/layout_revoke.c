@@ -10,7 +10,6 @@
 
 #include "dev/log.h"
 #include "mds/layout_recall_int.h"
-#include "mds/reaper.h"
 
 struct layout *layout_range_find(const struct layout_range *range)
 {
@@ -39,14 +38,12 @@ struct take_work {
 	uint32_t bits;
 	bool late;
 	struct grants grants; /* what is left */
-	bool orphan;
 };
 
 static int take_body(struct txn *txn, void *arg)
 {
 	struct take_work *w = arg;
 	const struct layout *layout = layout_range_find(w->range);
-	struct inode inode;
 	int err;
 
 	grants_release(&w->grants);
@@ -55,10 +52,6 @@ static int take_body(struct txn *txn, void *arg)
 	err = grants_take(&layout->grants, w->range->first, w->range->end, w->bits, w->late, &w->grants);
 	if (err)
 		return err;
-	err = inode_get_any(txn, layout->ino, &inode);
-	if (err && err != -ENOENT)
-		return err;
-	w->orphan = !err && inode.nlink == 0;
 	if (w->grants.nr == 0)
 		return layout_delete(txn, layout);
 	return layout_write(txn, layout, layout->state.number, layout->state.seqid, &w->grants, layout->grants.nr,
@@ -71,7 +64,6 @@ FIBER_FN int layout_take(const struct layout_range *range, uint32_t bits, bool l
 	struct take_work w = { .range = range, .bits = bits, .late = late };
 	struct mds *mds = range->mds;
 	struct layout *layout;
-	uint64_t ino;
 	int err;
 
 	err = txn_run(mds->fs, &opt, take_body, &w, NULL);
@@ -81,19 +73,16 @@ FIBER_FN int layout_take(const struct layout_range *range, uint32_t bits, bool l
 	}
 	layout = layout_range_find(range);
 	assert(layout);
-	ino = layout->ino;
 	if (w.grants.nr == 0) {
 		grants_release(&w.grants);
 		layout_forget(mds, layout);
-		if (w.orphan)
-			reaper_consider(mds, ino);
 	} else {
 		layout_set_grants(mds, layout, &w.grants);
 	}
 	return 0;
 }
 
-#define REVOKE_STEP 16u /* layouts in one transaction */
+#define REVOKE_STEP 16u /* layouts in one transaction, if they fit */
 
 struct revoke_work {
 	const struct client *client;
@@ -105,6 +94,7 @@ struct revoke_work {
 static int revoke_body(struct txn *txn, void *arg)
 {
 	struct revoke_work *w = arg;
+	size_t cost = 0;
 	int err = 0;
 
 	w->nr = 0;
@@ -114,7 +104,8 @@ static int revoke_body(struct txn *txn, void *arg)
 
 		if (layout->state.kind != STATE_LAYOUT || layout->state.revoked)
 			continue;
-		if (w->nr == REVOKE_STEP) {
+		cost += LAYOUT_LOG(layout->grants.nr);
+		if (w->nr == REVOKE_STEP || (w->nr > 0 && cost > TXN_LOG_DEFAULT)) {
 			w->more = true;
 			break;
 		}
@@ -129,11 +120,7 @@ static int revoke_body(struct txn *txn, void *arg)
 
 FIBER_FN int layout_revoke_client(struct mds *mds, struct client *client)
 {
-	static const struct txn_options opt = {
-		.name = "revoke layouts",
-		.log_max = REVOKE_STEP * LAYOUT_LOG(GRANTS_MAX),
-		.frees_space = true,
-	};
+	static const struct txn_options opt = { .name = "revoke layouts", .frees_space = true };
 	struct revoke_work w = { .client = client };
 	uint64_t seq = 0;
 	int err;
@@ -152,4 +139,176 @@ FIBER_FN int layout_revoke_client(struct mds *mds, struct client *client)
 	} while (!err && w.more);
 	wait_queue_wake_all(&mds->layouts->gone);
 	return err ? err : txn_wait_durable(mds->fs, seq);
+}
+
+bool layout_client_key_is(const struct client *client, uint64_t key)
+{
+	list_for_each (pos, &client->states) {
+		const struct state *state = list_entry(pos, struct state, by_client);
+
+		/* All layouts of a client have one key. */
+		if (state->kind == STATE_LAYOUT)
+			return container_of(state, struct layout, state)->key == key;
+	}
+	return false;
+}
+
+/* A client of the host that has layouts which are not revoked. */
+static struct client *revoke_next(const struct mds *mds, uint64_t key)
+{
+	struct client *client, *next;
+
+	HASH_ITER (hh, mds->clients, client, next) {
+		if (client->nr_layouts == 0 || !layout_client_key_is(client, key))
+			continue;
+		list_for_each (pos, &client->states) {
+			const struct state *state = list_entry(pos, struct state, by_client);
+
+			if (state->kind == STATE_LAYOUT && !state->revoked)
+				return client;
+		}
+	}
+	return NULL;
+}
+
+FIBER_FN int layout_revoke_key(struct mds *mds, uint64_t key)
+{
+	struct client *client;
+	int err = 0;
+
+	while (!err && (client = revoke_next(mds, key))) {
+		client_hold(client);
+		err = layout_revoke_client(mds, client);
+		client_drop(mds, client);
+	}
+	return err;
+}
+
+static const struct layout *lost_of(const struct client *client, uint64_t key)
+{
+	list_for_each (pos, &client->states) {
+		const struct state *state = list_entry(pos, struct state, by_client);
+		const struct layout *layout = container_of(state, struct layout, state);
+
+		if (state->kind == STATE_LAYOUT && state->revoked && layout->file && layout->key == key)
+			return layout;
+	}
+	return NULL;
+}
+
+uint64_t layout_lost_next(const struct mds *mds, uint64_t key, uint64_t *ret_ino)
+{
+	const struct layout *layout = lost_of(mds->layouts->nobody, key);
+	const struct client *client, *next;
+
+	if (!layout) {
+		HASH_ITER (hh, mds->clients, client, next) {
+			if (client->nr_layouts_revoked > 0)
+				layout = lost_of(client, key);
+			if (layout)
+				break;
+		}
+	}
+	if (layout && ret_ino)
+		*ret_ino = layout->ino;
+	return layout ? layout->state.number : 0;
+}
+
+struct end_work {
+	struct data_guard guard;
+	struct mds *mds;
+	uint64_t number;
+};
+
+static struct layout *end_find(const struct end_work *w)
+{
+	struct state *state = state_lookup(w->mds, w->number, STATE_LAYOUT);
+	struct layout *layout = state ? container_of(state, struct layout, state) : NULL;
+
+	return layout && state->revoked && layout->file ? layout : NULL;
+}
+
+/* Others than the lost layout hold blocks there. */
+static bool end_held(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
+{
+	const struct end_work *w = container_of(guard, struct end_work, guard);
+	const struct file *file = file_find(w->mds, ino);
+
+	if (!file)
+		return false;
+	list_for_each (pos, &file->layouts) {
+		const struct layout *layout = list_entry(pos, struct layout, by_file);
+
+		if (layout->state.number != w->number && grants_find(&layout->grants, first, end, GRANT_ANY))
+			return true;
+	}
+	return false;
+}
+
+static int end_check(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
+		     enum data_touch touch)
+{
+	return end_held(guard, ino, first, end) ? -EBUSY : 0;
+}
+
+/* Before the grants go, so that a crash in between leaves them to be gone through again. */
+static FIBER_FN int end_space(struct end_work *w)
+{
+	const struct layout *layout;
+	uint64_t at = 0;
+	int err = 0;
+
+	while (!err && (layout = end_find(w))) {
+		const struct grant *run = grants_find(&layout->grants, at, GRANT_END, GRANT_FRESH);
+
+		if (!run)
+			break;
+		at = run->blk + run->nr;
+		err = data_unreserve(w->mds->fs, layout->ino, layout->generation, run->blk, at, &w->guard);
+		/* Gone, or others have it by now. */
+		if (err == -ESTALE || err == -EBUSY)
+			err = 0;
+	}
+	return err;
+}
+
+static int end_body(struct txn *txn, void *arg)
+{
+	const struct end_work *w = arg;
+	const struct layout *layout = end_find(w);
+	const struct grants none = { 0 };
+
+	if (!layout)
+		return -ENOENT;
+	if (layout->state.client == w->mds->layouts->nobody)
+		return layout_delete(txn, layout);
+	return layout_write(txn, layout, w->number, layout->state.seqid, &none, layout->grants.nr,
+			    layout->state.revoked_status);
+}
+
+FIBER_FN int layout_lost_end(struct mds *mds, uint64_t number)
+{
+	static const struct txn_options opt = { .name = "end layout", .frees_space = true };
+	struct end_work w = { { .check = end_check, .held = end_held }, mds, number };
+	struct client *client;
+	struct layout *layout;
+	int err;
+
+	err = end_space(&w);
+	if (!err)
+		err = txn_run(mds->fs, &opt, end_body, &w, NULL);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	layout = end_find(&w);
+	assert(layout);
+	client = layout->state.client;
+	if (client == mds->layouts->nobody) {
+		layout_forget(mds, layout);
+		return 0;
+	}
+	layout_detach(mds, layout);
+	list_del(&layout->state.by_client);
+	list_add_tail(&layout->state.by_client, &client->states);
+	client->layouts_ended_ns = reactor_now_ns(mds->reactor);
+	return 0;
 }

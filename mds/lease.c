@@ -10,6 +10,7 @@
 #include "dev/log.h"
 #include "mds/client.h"
 #include "mds/grace.h"
+#include "mds/layout_recall.h"
 
 #define NSEC_PER_SEC 1000000000ull
 
@@ -54,6 +55,7 @@ static FIBER_FN void lease_main(void *arg)
 				break;
 			mds->counts.clients_expired++;
 		}
+		layout_release_told(mds);
 		if (mds->stopping)
 			break;
 		if (mds->nr_clients == 0)

@@ -246,7 +246,7 @@ static FIBER_FN nfsstat4 setattr_sized(struct setattr *s)
 		if (status)
 			return status;
 		compound_also_init(&also, c, setattr_fill, s);
-		layout_guard_frees(&also.guard, c->fh.ino);
+		layout_guard_frees(&also.guard, c->fh.ino, s->set.attrs.size, UINT64_MAX);
 		err = data_setattr(c->mds->fs, c->fh.ino, c->fh.generation, &s->set.attrs, &also.also, &after, &seq);
 		if (!err)
 			compound_did(c, seq);

@@ -83,7 +83,7 @@ FIBER_FN nfsstat4 op_clone(struct compound *c, const struct nfs_argop4 *arg, str
 		return status;
 	compound_also_init(&also, c, NULL, NULL);
 	if (pair.src.ino != pair.dst.ino)
-		layout_guard_frees(&also.guard, pair.dst.ino);
+		layout_guard_frees(&also.guard, pair.dst.ino, pair.dst.off, pair.dst.off + pair.len);
 	/* A length that does not end with a block or with both files gets -EINVAL there. */
 	status = nfs_status(data_clone(fs, &pair.src, &pair.dst, pair.len, &also.also, &after, &seq));
 	if (status == NFS4_OK) {

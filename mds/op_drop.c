@@ -6,12 +6,15 @@
 
 #include <stdlib.h>
 
+#include "mds/layout_recall.h"
 #include "mds/status.h"
+
+#define OP_DROP_LOG (DROP_LOG + LAYOUT_LOG_RELEASE(GRANTS_MAX))
 
 FIBER_FN nfsstat4 op_drop_run(struct compound *c, const struct stateid4 *arg, const char *name,
 			      int (*drop_body)(struct txn *txn, void *arg))
 {
-	struct txn_options opt = { .name = name, .log_max = DROP_LOG, .frees_space = true };
+	struct txn_options opt = { .name = name, .log_max = OP_DROP_LOG, .frees_space = true };
 	struct stateid4 stateid;
 	struct op_drop *w;
 	nfsstat4 status;

@@ -121,7 +121,7 @@ FIBER_FN static int op_open_truncate(struct open_body *b)
 	int err;
 
 	compound_also_init(&also, c, op_open_fill, b);
-	layout_guard_frees(&also.guard, b->ino);
+	layout_guard_frees(&also.guard, b->ino, 0, UINT64_MAX);
 	also.also.log_max += OPEN_BODY_LOG;
 	err = data_setattr(c->mds->fs, b->ino, b->generation, &b->truncate.attrs, &also.also, &inode, &seq);
 	if (!err)

@@ -41,7 +41,7 @@ static FIBER_FN nfsstat4 change_range(struct compound *c, const struct stateid4 
 		return status;
 	compound_also_init(&also, c, NULL, NULL);
 	if (range->alter == data_deallocate)
-		layout_guard_frees(&also.guard, c->fh.ino);
+		layout_guard_frees(&also.guard, c->fh.ino, range->off, range->off + range->len);
 	status = nfs_status(range->alter(c->mds->fs, c->fh.ino, c->fh.generation, range->off, range->len, &also.also,
 					 &after, &seq));
 	if (status == NFS4_OK)

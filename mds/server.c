@@ -17,7 +17,7 @@
 #include "mds/conn_int.h"
 #include "mds/copy.h"
 #include "mds/grace.h"
-#include "mds/layout.h"
+#include "mds/layout_recall.h"
 #include "mds/reaper.h"
 #include "mds/state.h"
 
@@ -157,7 +157,11 @@ static FIBER_FN int server_load(struct mds *mds, const struct server_options *op
 	if (!err)
 		err = copy_load(mds);
 	if (!err)
+		err = layout_nobody_init(mds);
+	if (!err)
 		err = layout_load(mds);
+	if (!err)
+		err = layout_recall_start(mds);
 	if (err)
 		return why_set(why, err,
 			       "the state of clients cannot be loaded: %s; --discard-state goes on without it",
@@ -214,12 +218,14 @@ FIBER_FN void server_stop(struct mds *mds)
 	list_for_each_entry(conn, &mds->conns, by_mds) conn_cut(conn, NULL);
 	wait_queue_wake_all(&mds->deleg_gone);
 	layout_interrupt(mds);
+	layout_recall_interrupt(mds);
 	copy_stop_all(mds);
 	while (mds->nr_conns > 0 || mds->nr_fibers > 0)
 		wait_queue_wait(&mds->idle);
 	lease_stop(mds);
 	reaper_stop(mds);
 	layout_unload(mds);
+	layout_recall_stop(mds);
 	state_unload(mds);
 	client_unload(mds);
 	layout_stop(mds);

@@ -102,7 +102,8 @@ nfsstat4 state_find_any(const struct compound *c, const struct stateid4 *stateid
 	state_make_stateid(c->mds, state, &again);
 	if (memcmp(again.other, stateid->other, sizeof(again.other)) != 0)
 		return NFS4ERR_BAD_STATEID;
-	if (stateid->seqid != 0 && stateid->seqid != state->seqid)
+	/* A lost layout is lost whatever recall or reply the client has not seen. */
+	if (stateid->seqid != 0 && stateid->seqid != state->seqid && !(state->kind == STATE_LAYOUT && state->revoked))
 		/* Numbers go round, so older is what lies in the half behind. */
 		return (int32_t)(stateid->seqid - state->seqid) < 0 ? NFS4ERR_OLD_STATEID : NFS4ERR_BAD_STATEID;
 	*ret_state = state;
@@ -249,7 +250,19 @@ FIBER_FN nfsstat4 state_check_io(struct compound *c, const struct stateid4 *stat
 
 bool state_client_has_any(const struct client *client)
 {
-	return client->nr_states > client->nr_revoked;
+	if (client->nr_states == client->nr_revoked)
+		return false;
+	if (client->nr_layouts == 0)
+		return true;
+	list_for_each (pos, &client->states) {
+		const struct state *state = list_entry(pos, struct state, by_client);
+
+		/* What it has returned may be remembered for it. */
+		if (!state->revoked && (state->kind != STATE_LAYOUT ||
+					grants_have(&container_of(state, struct layout, state)->grants, GRANT_HELD)))
+			return true;
+	}
+	return false;
 }
 
 /* Kinds that have no items. */
