@@ -100,8 +100,10 @@ void data_hold_grant(struct inode *inode, uint64_t first, uint64_t end);
 /*
  * What was written by the holder of a layout (LAYOUTCOMMIT), in a body: @nr runs of blocks become readable, exactly
  * they (I2), and with @has_size the file has at least @size bytes, all at once (I5); it never shrinks, and all may be
- * repeated.  Change attribute, ctime and mtime follow also where there are no runs: the client has overwritten
- * something; mtime is @mtime if the client told it.  The caller has checked that the blocks are the client's.
+ * repeated.  Before, and since it was asked for, data_flush_devices() has returned: else a power cut would show what
+ * the devices had before.  Change attribute, ctime and mtime follow also where there are no runs: the client has
+ * overwritten something; mtime is @mtime if the client told it.  The caller has checked that the blocks are the
+ * client's.
  * *@ret_inode is put already.
  *
  * Runs behind the new size become readable too: a client counts them as committed and does not name them again when

@@ -42,11 +42,10 @@ struct give {
 	uint64_t blk, stop; /* of the run */
 };
 
-static bool give_wants(const struct give *g, const struct data_look *look, const struct data_run *run)
+static bool give_wants(const struct give *g, const struct data_run *run)
 {
 	if (g->behind)
-		return run->state == MAP_WRITTEN && run->blk >= data_blk_up(look->inode.size) &&
-		       nobody_holds(g->guard, g->ino, run->blk, run->blk + run->nr);
+		return run->state == MAP_WRITTEN && nobody_holds(g->guard, g->ino, run->blk, run->blk + run->nr);
 	return !run->in_place && !run->lacks_space &&
 	       !(g->guard && g->guard->held && g->guard->held(g->guard, g->ino, run->blk, run->blk + run->nr));
 }
@@ -96,7 +95,7 @@ FIBER_FN static int give_part(struct give *g)
 		return err;
 	err = data_look(g->fs, &look);
 	for (unsigned int i = 0; i < look.nr && !err; i++)
-		if (give_wants(g, &look, &look.runs[i]))
+		if (give_wants(g, &look.runs[i]))
 			err = give_run(g, &look.runs[i]);
 	if (!err)
 		g->first = look.reached;
@@ -146,18 +145,17 @@ FIBER_FN static int hold_look(struct fs *fs, const struct data_hold *hold, uint6
 FIBER_FN static int hold_prepare(struct fs *fs, const struct data_hold *hold, uint64_t generation, bool grow,
 				 const struct data_guard *guard)
 {
-	struct give behind = { .fs = fs,
-			       .ino = hold->ino,
-			       .generation = generation,
-			       .first = hold->first,
-			       .end = hold->end,
-			       .behind = true,
-			       .guard = guard };
+	struct give behind = {
+		.fs = fs, .ino = hold->ino, .generation = generation, .end = hold->end, .behind = true, .guard = guard
+	};
 	struct inode inode;
 	int err;
 
 	err = hold_look(fs, hold, generation, &inode);
-	if (!err && inode.trim_from < hold->end)
+	if (err)
+		return err;
+	behind.first = max_u64(hold->first, data_blk_up(inode.size));
+	if (inode.trim_from < hold->end)
 		err = data_trim(fs, hold->ino);
 	if (!err && grow)
 		err = hold_clean_tail(fs, hold, &inode, guard);
