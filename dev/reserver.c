@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "dev/reserver_int.h"
+
 FIBER_FN int reserver_register(struct reserver *res, uint64_t key)
 {
 	return key ? res->ops->enlist(res, key) : -EINVAL;
@@ -17,21 +19,34 @@ FIBER_FN int reserver_unregister(struct reserver *res, uint64_t key)
 	return key ? res->ops->resign(res, key) : -EINVAL;
 }
 
-static bool type_is_known(enum reservation_type type)
+bool reservation_type_is_known(unsigned int type)
 {
-	return type == RESERVATION_WRITE_EXCLUSIVE || (type >= RESERVATION_EXCLUSIVE_ACCESS && type != 4 &&
-						       type <= RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS);
+	return type == RESERVATION_WRITE_EXCLUSIVE || type == RESERVATION_EXCLUSIVE_ACCESS ||
+	       (type >= RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS_ONLY &&
+		type <= RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS);
+}
+
+bool reservation_of_all_registrants(unsigned int type)
+{
+	return type == RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS ||
+	       type == RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS;
+}
+
+bool reservation_excludes_reads(unsigned int type)
+{
+	return type == RESERVATION_EXCLUSIVE_ACCESS || type == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY ||
+	       type == RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS;
 }
 
 FIBER_FN int reserver_reserve(struct reserver *res, uint64_t key, enum reservation_type type)
 {
-	return key && type_is_known(type) ? res->ops->reserve(res, key, type) : -EINVAL;
+	return key && reservation_type_is_known(type) ? res->ops->reserve(res, key, type) : -EINVAL;
 }
 
 FIBER_FN int reserver_preempt(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
 			      bool abort)
 {
-	if (!key || !victim || !type_is_known(type))
+	if (!key || !victim || !reservation_type_is_known(type))
 		return -EINVAL;
 	return res->ops->preempt(res, key, victim, type, abort);
 }

@@ -19,7 +19,7 @@ struct reserver;
 #define RESERVER_KEYS_MAX 8192u /* that are read back; a device with more is -E2BIG */
 
 struct reserver_key {
-	uint64_t key;
+	uint64_t key;	  /* 0: a host that is registered without one (see dev/reserver_nvme.h) */
 	bool holder;	  /* has the reservation */
 	bool has_host;	  /* the device tells whose it is: */
 	uint8_t host[16]; /* NVMe host identifier, or the end of a SCSI TransportID */
@@ -77,7 +77,11 @@ void reserver_close(struct reserver *res);
 
 /*
  * For the open device @fd, which must outlive it, by what @identity says it is: SCSI or NVMe.  -EOPNOTSUPP: anything
- * else, or without reservations.
+ * else, or a partition (reservations are of whole devices), or without reservations.
+ *
+ * Each command ends within some ten seconds, or tens of seconds if the kernel resets the device; -EIO then, and what
+ * it did is not known.  -EPERM: the kernel wants a more privileged user; -EUCLEAN: the device's answer is nonsense;
+ * -ENOSPC: it has no room for one more registration.
  */
 int reserver_open(struct reactor *r, int fd, const struct identity *identity, const char *name,
 		  struct reserver **ret_res) MUST_CHECK;

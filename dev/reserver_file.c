@@ -9,100 +9,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dev/reactor.h"
-#include "dev/reserver.h"
+#include "dev/reserver_int.h"
 #include "dev/reserver_sidecar.h"
 
 struct file_reserver {
-	struct reserver res;
+	struct reserver_blocking base;
 	char host[SIDECAR_HOST_LEN];
 	char path[];
 };
 
-enum file_command {
-	FILE_REGISTER,
-	FILE_UNREGISTER,
-	FILE_RESERVE,
-	FILE_PREEMPT,
-};
-
-/* A command, for a helper thread. */
-struct file_call {
-	const struct file_reserver *file;
-	enum file_command command;
-	uint64_t key, victim;
-	enum reservation_type type;
-	struct reserver_view *view;
-};
-
-static const struct file_reserver *to_file(struct reserver *res)
+/* What a victim has under way holds the file shared, so it is over when this comes in: with abort or without. */
+static int change(struct sidecar *side, const char *host, const struct reserver_command *cmd)
 {
-	return container_of(res, struct file_reserver, res);
-}
-
-static int change(const struct file_call *c, struct sidecar *side)
-{
-	const char *host = c->file->host;
-
-	switch (c->command) {
-	case FILE_REGISTER:
-		return sidecar_register(side, host, c->key);
-	case FILE_UNREGISTER:
-		return sidecar_unregister(side, host, c->key);
-	case FILE_RESERVE:
-		return sidecar_reserve(side, host, c->key, c->type);
-	case FILE_PREEMPT:
-		return sidecar_preempt(side, host, c->key, c->victim, c->type);
+	switch (cmd->what) {
+	case RESERVER_REGISTER:
+		return sidecar_register(side, host, cmd->key);
+	case RESERVER_UNREGISTER:
+		return sidecar_unregister(side, host, cmd->key);
+	case RESERVER_RESERVE:
+		return sidecar_reserve(side, host, cmd->key, cmd->type);
+	case RESERVER_PREEMPT:
+		return sidecar_preempt(side, host, cmd->key, cmd->victim, cmd->type);
+	default:
+		return -EINVAL;
 	}
-	return -EINVAL;
-}
-
-static int run_change(void *arg)
-{
-	const struct file_call *c = arg;
-	struct sidecar side;
-	int fd = -1;
-	int err = sidecar_open(c->file->path, SIDECAR_ALONE, &fd, &side);
-
-	if (err)
-		return err;
-	err = change(c, &side);
-	if (!err)
-		err = sidecar_store(fd, &side);
-	close(fd);
-	return err;
-}
-
-static FIBER_FN int file_enlist(struct reserver *res, uint64_t key)
-{
-	struct file_call c = { .file = to_file(res), .command = FILE_REGISTER, .key = key };
-
-	return reactor_call(res->reactor, run_change, &c);
-}
-
-static FIBER_FN int file_resign(struct reserver *res, uint64_t key)
-{
-	struct file_call c = { .file = to_file(res), .command = FILE_UNREGISTER, .key = key };
-
-	return reactor_call(res->reactor, run_change, &c);
-}
-
-static FIBER_FN int file_reserve(struct reserver *res, uint64_t key, enum reservation_type type)
-{
-	struct file_call c = { .file = to_file(res), .command = FILE_RESERVE, .key = key, .type = type };
-
-	return reactor_call(res->reactor, run_change, &c);
-}
-
-/* What the victim has under way holds the file shared, so it is over when this comes in: with abort or without. */
-static FIBER_FN int file_preempt(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
-				 bool abort)
-{
-	struct file_call c = {
-		.file = to_file(res), .command = FILE_PREEMPT, .key = key, .victim = victim, .type = type
-	};
-
-	return reactor_call(res->reactor, run_change, &c);
 }
 
 static int fill_view(const struct sidecar *side, struct reserver_view *ret_view)
@@ -126,29 +56,26 @@ static int fill_view(const struct sidecar *side, struct reserver_view *ret_view)
 	return 0;
 }
 
-static int run_view(void *arg)
+static int file_run(const struct reserver_blocking *b, const struct reserver_command *cmd)
 {
-	const struct file_call *c = arg;
+	const struct file_reserver *f = container_of(b, const struct file_reserver, base);
+	bool look = cmd->what == RESERVER_VIEW;
 	struct sidecar side;
 	int fd = -1;
-	int err = sidecar_open(c->file->path, SIDECAR_SHARED, &fd, &side);
+	int err = sidecar_open(f->path, look ? SIDECAR_SHARED : SIDECAR_ALONE, &fd, &side);
 
 	if (err)
 		return err;
+	err = look ? fill_view(&side, cmd->view) : change(&side, f->host, cmd);
+	if (!err && !look)
+		err = sidecar_store(fd, &side);
 	close(fd);
-	return fill_view(&side, c->view);
+	return err;
 }
 
-static FIBER_FN int file_view(struct reserver *res, struct reserver_view *ret_view)
+static void file_end(struct reserver_blocking *b)
 {
-	struct file_call c = { .file = to_file(res), .view = ret_view };
-
-	return reactor_call(res->reactor, run_view, &c);
-}
-
-static void file_shut(struct reserver *res)
-{
-	free(container_of(res, struct file_reserver, res));
+	free(container_of(b, struct file_reserver, base));
 }
 
 static int make_sidecar(const char *path)
@@ -169,14 +96,6 @@ static int make_sidecar(const char *path)
 
 int reserver_file_open(struct reactor *r, const char *path, const char *host, struct reserver **ret_res)
 {
-	static const struct reserver_ops ops = {
-		.enlist = file_enlist,
-		.resign = file_resign,
-		.reserve = file_reserve,
-		.preempt = file_preempt,
-		.view = file_view,
-		.shut = file_shut,
-	};
 	struct file_reserver *f;
 	int err;
 
@@ -188,14 +107,16 @@ int reserver_file_open(struct reactor *r, const char *path, const char *host, st
 	f = calloc(1, sizeof(*f) + strlen(path) + 1);
 	if (!f)
 		return -ENOMEM;
-	f->res = (struct reserver){ .ops = &ops, .reactor = r, .is_emulated = true };
-	f->res.types = RESERVATION_REGISTRANTS_ONLY | RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE) |
-		       RESERVATION_BIT(RESERVATION_EXCLUSIVE_ACCESS) |
-		       RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS) |
-		       RESERVATION_BIT(RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS);
-	snprintf(f->res.name, sizeof(f->res.name), "%s", path);
+	reserver_blocking_init(&f->base, r, path);
+	f->base.run = file_run;
+	f->base.end = file_end;
+	f->base.res.is_emulated = true;
+	f->base.res.types = RESERVATION_REGISTRANTS_ONLY | RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE) |
+			    RESERVATION_BIT(RESERVATION_EXCLUSIVE_ACCESS) |
+			    RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS) |
+			    RESERVATION_BIT(RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS);
 	snprintf(f->host, sizeof(f->host), "%s", host);
 	memcpy(f->path, path, strlen(path) + 1);
-	*ret_res = &f->res;
+	*ret_res = &f->base.res;
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "dev/le.h"
 #include "dev/log.h"
+#include "dev/reserver_int.h"
 
 #define MAGIC	    "LAMINAPR"
 #define VERSION	    1u
@@ -45,25 +46,6 @@ bool sidecar_name_is_good(const char *name)
 	size_t len = strnlen(name, SIDECAR_HOST_LEN);
 
 	return len > 0 && len < SIDECAR_HOST_LEN;
-}
-
-static bool of_all_registrants(enum reservation_type type)
-{
-	return type == RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS ||
-	       type == RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS;
-}
-
-static bool excludes_reads(enum reservation_type type)
-{
-	return type == RESERVATION_EXCLUSIVE_ACCESS || type == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY ||
-	       type == RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS;
-}
-
-static bool type_is_good(uint32_t type)
-{
-	return type == RESERVATION_WRITE_EXCLUSIVE || type == RESERVATION_EXCLUSIVE_ACCESS ||
-	       (type >= RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS_ONLY &&
-		type <= RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS);
 }
 
 static uint32_t find(const struct sidecar *side, const char *host)
@@ -101,9 +83,9 @@ static const char *decode_reservation(const struct sidecar_bytes *b, struct side
 
 	if (type == 0)
 		return NULL;
-	if (!type_is_good(type))
+	if (!reservation_type_is_known(type))
 		return "an unknown type of reservation";
-	if (side->nr == 0 || (of_all_registrants(type) ? holder != SIDECAR_NOBODY : holder >= side->nr))
+	if (side->nr == 0 || (reservation_of_all_registrants(type) ? holder != SIDECAR_NOBODY : holder >= side->nr))
 		return "a reservation without a holder";
 	side->reserved = true;
 	side->type = type;
@@ -182,7 +164,7 @@ static void remove_host(struct sidecar *side, uint32_t i)
 	memmove(&side->hosts[i], &side->hosts[i + 1], (side->nr - i) * sizeof(side->hosts[0]));
 	if (!side->reserved)
 		return;
-	if (of_all_registrants(side->type) ? side->nr == 0 : side->holder == i)
+	if (reservation_of_all_registrants(side->type) ? side->nr == 0 : side->holder == i)
 		side->reserved = false;
 	else if (side->holder != SIDECAR_NOBODY && side->holder > i)
 		side->holder--;
@@ -201,14 +183,14 @@ int sidecar_unregister(struct sidecar *side, const char *host, uint64_t key)
 
 bool sidecar_holds(const struct sidecar *side, uint32_t index)
 {
-	return side->reserved && (of_all_registrants(side->type) || side->holder == index);
+	return side->reserved && (reservation_of_all_registrants(side->type) || side->holder == index);
 }
 
 static void take(struct sidecar *side, uint32_t index, enum reservation_type type)
 {
 	side->reserved = true;
 	side->type = type;
-	side->holder = of_all_registrants(type) ? SIDECAR_NOBODY : index;
+	side->holder = reservation_of_all_registrants(type) ? SIDECAR_NOBODY : index;
 }
 
 int sidecar_reserve(struct sidecar *side, const char *host, uint64_t key, enum reservation_type type)
@@ -256,7 +238,7 @@ bool sidecar_may(const struct sidecar *side, const char *host, bool write)
 		return true;
 	if (i != SIDECAR_NOBODY && (RESERVATION_BIT(side->type) & RESERVATION_REGISTRANTS_ONLY))
 		return true;
-	return !write && !excludes_reads(side->type);
+	return !write && !reservation_excludes_reads(side->type);
 }
 
 /* The file */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reserver of a SCSI device: commands by SG_IO, in helper threads.  Promise: each command ends, by a timeout if
+ * the device does not answer; what has become of it then, only reading back tells.
+ */
+#include <scsi/sg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "dev/log.h"
+#include "dev/reserver_int.h"
+#include "dev/reserver_scsi.h"
+
+#define TIMEOUT_MS 10000
+
+struct sg_port {
+	struct scsi_port port;
+	int fd;
+};
+
+struct scsi_reserver {
+	struct reserver_blocking base;
+	int fd;
+};
+
+static int sg_answer(const struct sg_io_hdr *hdr, unsigned int len, struct scsi_answer *ret_answer)
+{
+	/* Of the driver's only "there is sense data" is no failure. */
+	if (hdr->host_status != 0 || (hdr->driver_status & 0xf & ~0x8) != 0)
+		return -EIO;
+	if (hdr->resid < 0 || (unsigned int)hdr->resid > len)
+		return -EIO;
+	ret_answer->status = hdr->status & 0x7e;
+	ret_answer->got = len - (unsigned int)hdr->resid;
+	ret_answer->sense_len = hdr->sb_len_wr;
+	return 0;
+}
+
+static int sg_command(struct scsi_port *port, const uint8_t cdb[SCSI_PR_CDB_LEN], bool out, uint8_t *buf,
+		      unsigned int len, struct scsi_answer *ret_answer)
+{
+	uint8_t command[SCSI_PR_CDB_LEN];
+	struct sg_io_hdr hdr = {
+		.interface_id = 'S',
+		.dxfer_direction = out ? SG_DXFER_TO_DEV : SG_DXFER_FROM_DEV,
+		.cmd_len = sizeof(command),
+		.mx_sb_len = sizeof(ret_answer->sense),
+		.dxfer_len = len,
+		.dxferp = buf,
+		.cmdp = command,
+		.sbp = ret_answer->sense,
+		.timeout = TIMEOUT_MS,
+	};
+
+	memcpy(command, cdb, sizeof(command));
+	if (ioctl(container_of(port, struct sg_port, port)->fd, SG_IO, &hdr) != 0)
+		return -errno;
+	return sg_answer(&hdr, len, ret_answer);
+}
+
+static int scsi_register(const struct reserver_blocking *b, struct scsi_port *port, uint64_t key)
+{
+	int err = scsi_pr_register(port, key);
+
+	if (!err && port->forgets)
+		log_warn("%s does not keep reservations through a loss of its power; after one, fenced clients can "
+			 "reach it until Lamina has registered again",
+			 b->res.name);
+	return err;
+}
+
+static int scsi_run(const struct reserver_blocking *b, const struct reserver_command *cmd)
+{
+	struct sg_port sg = { .port.command = sg_command,
+			      .fd = container_of(b, const struct scsi_reserver, base)->fd };
+
+	switch (cmd->what) {
+	case RESERVER_REGISTER:
+		return scsi_register(b, &sg.port, cmd->key);
+	case RESERVER_UNREGISTER:
+		return scsi_pr_unregister(&sg.port, cmd->key);
+	case RESERVER_RESERVE:
+		return scsi_pr_reserve(&sg.port, cmd->key, cmd->type);
+	case RESERVER_PREEMPT:
+		return scsi_pr_preempt(&sg.port, cmd->key, cmd->victim, cmd->type, cmd->abort);
+	case RESERVER_VIEW:
+		return scsi_pr_view(&sg.port, cmd->view);
+	}
+	return -EINVAL;
+}
+
+static void scsi_end(struct reserver_blocking *b)
+{
+	free(container_of(b, struct scsi_reserver, base));
+}
+
+int reserver_scsi_open(struct reactor *r, int fd, const char *name, struct reserver **ret_res)
+{
+	struct scsi_reserver *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	reserver_blocking_init(&s->base, r, name);
+	s->base.run = scsi_run;
+	s->base.end = scsi_end;
+	s->fd = fd;
+	*ret_res = &s->base.res;
+	return 0;
+}
