@@ -31,7 +31,6 @@ static int fill_holes(struct txn *txn, struct inode *inode, struct fill *fill)
 	unsigned int nr;
 	int err;
 
-	fill->nr_holes = 0;
 	if (fill->first >= end)
 		return 0;
 	err = map_read(txn, inode->ino, MAP_DATA, fill->first, end - fill->first, FILL_EXTENTS_MAX, runs, &nr);
@@ -189,6 +188,7 @@ int fill_run(struct txn *txn, struct inode *inode, struct fill *fill)
 
 	assert(fill->first < fill->need_end && fill->need_end <= fill->end && fill->max <= FILL_EXTENTS_MAX);
 	assert(is_page(fill, fill->first) && is_page(fill, fill->end) && is_page(fill, fill->need_end));
+	fill->nr = fill->nr_holes = 0;
 	if (inode->trim_from < fill->end)
 		return -EAGAIN;
 	err = fill->write ? fill_holes(txn, inode, fill) : 0;

@@ -51,6 +51,7 @@ struct client {
 	struct list sessions; /* struct session.by_client */
 	unsigned int nr_sessions;
 	struct list states; /* struct state.by_client */
+	uint64_t key;	    /* of its host on the devices (layout/fence.h); 0: not asked for yet */
 	bool ends;	    /* its states are being given up: it gets none any more */
 	unsigned int nr_states, nr_revoked;
 	unsigned int nr_delegs_revoked; /* of nr_revoked */

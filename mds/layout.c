@@ -139,6 +139,27 @@ void layout_set_grants(struct mds *mds, struct layout *layout, struct grants *gr
 	wait_queue_wake_all(&mds->deleg_gone);
 }
 
+nfsstat4 layout_find(const struct compound *c, const struct stateid4 *stateid, struct layout **ret_layout)
+{
+	struct stateid4 newest = *stateid;
+	struct state *state = NULL;
+	struct layout *layout;
+	nfsstat4 status;
+
+	newest.seqid = 0;
+	status = state_find(c, &newest, STATE_LAYOUT, &state);
+	if (status)
+		return status;
+	layout = container_of(state, struct layout, state);
+	if (c->fh.kind != FH_FILE || layout->ino != c->fh.ino || layout->generation != c->fh.generation)
+		return NFS4ERR_BAD_STATEID;
+	/* One that is still to come. */
+	if (stateid->seqid != 0 && (int32_t)(stateid->seqid - state->seqid) > 0)
+		return NFS4ERR_BAD_STATEID;
+	*ret_layout = layout;
+	return NFS4_OK;
+}
+
 struct layout *layout_of(const struct file *file, const struct client *client)
 {
 	struct layout *layout;

@@ -50,19 +50,20 @@ struct layout {
 /* mds.layouts: what the server has besides them. */
 struct layouts {
 	struct layout_devices devices;
-	struct fence *fence;	 /* NULL: no layouts are granted */
-	struct wait_queue gone;	 /* grants were given up */
-	uint64_t nr;		 /* layouts in memory */
-	unsigned int nr_recalls; /* fibers */
-	struct list recalls;	 /* struct recall that wait for one of them (layout_recall.c) */
-	struct list lost;	 /* struct lost_host: hosts to be fenced (layout_lost.c), with */
-	unsigned int nr_fencers; /* fibers */
+	struct fence *fence;	  /* NULL: no layouts are granted */
+	struct wait_queue gone;	  /* grants were given up */
+	uint64_t nr;		  /* layouts in memory */
+	unsigned int nr_recalls;  /* fibers */
+	struct list recalls;	  /* struct recall that wait for one of them (layout_recall.c) */
+	struct list lost;	  /* struct lost_host: hosts to be fenced (layout_lost.c), with */
+	unsigned int nr_fencers;  /* fibers */
+	unsigned int nr_settling; /* fibers */
 	struct wait_queue lost_work;
 	/* Holder of what clients lost that are gone or know of it: in no table, its id is 0. */
 	struct client *nobody;
 	unsigned int kinds; /* bits that are offered at all */
 	struct {
-		uint64_t gets, commits, returns, recalls, revoked, fences, lates, conflicts;
+		uint64_t gets, commits, returns, recalls, revoked, fences, lates, conflicts, errors;
 	} counts;
 };
 
@@ -88,11 +89,31 @@ void layout_detach(struct mds *mds, struct layout *layout);
 /* Its grants are these now (taken over, the old ones are freed); wakes layouts.gone. */
 void layout_set_grants(struct mds *mds, struct layout *layout, struct grants *grants);
 
+/*
+ * The layout that @stateid means, of @c's client and file: an older seqid is as good as the newest, since LAYOUTGETs
+ * and LAYOUTCOMMITs of a client run side by side (RFC 8881, 12.5.3; client rule 8).  NFS4ERR_BAD_STATEID, or what a
+ * revoked one says.
+ */
+nfsstat4 layout_find(const struct compound *c, const struct stateid4 *stateid, struct layout **ret_layout) MUST_CHECK;
+
 /* @client's layout of @file (may be NULL), or NULL. */
 struct layout *layout_of(const struct file *file, const struct client *client);
 /* A layout of @file but not of @but (may be NULL) with one of @bits in [@first, @end); NULL: none. */
 struct layout *layout_conflict(const struct file *file, const struct client *but, uint64_t first, uint64_t end,
 			       uint32_t bits);
+
+/*
+ * layout_settle.c.  Blocks [@first, @end) that the layout with this @number has only as GRANT_LATE are given up: what
+ * was reserved for it and not written is given back, then the grants go, and the layout with its last one.  Nothing
+ * happens if it has gone meanwhile.
+ */
+FIBER_FN int layout_settle(struct mds *mds, uint64_t number, uint64_t first, uint64_t end) MUST_CHECK;
+/* The same for all of it, in a fiber of its own. */
+void layout_settle_later(struct mds *mds, uint64_t number);
+/* At the start: what was left of the life before, in a fiber. */
+int layout_settle_start(struct mds *mds) MUST_CHECK;
+/* @client has closed @ino: if it was the last time, what is only late is settled, and what returns on close ends. */
+void layout_closed(struct mds *mds, struct client *client, uint64_t ino);
 
 /* At the start, after state_load(): -EUCLEAN: items contradict each other. */
 FIBER_FN int layout_load(struct mds *mds) MUST_CHECK;

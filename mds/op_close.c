@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mds/drop.h"
+#include "mds/layout.h"
 #include "mds/ops.h"
 #include "mds/status.h"
 
@@ -87,6 +88,7 @@ FIBER_FN static int op_close_do(struct op_close *w)
 
 FIBER_FN nfsstat4 op_close(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
+	uint64_t ino = c->fh.ino;
 	struct stateid4 stateid;
 	struct op_close *w;
 	nfsstat4 status;
@@ -103,6 +105,8 @@ FIBER_FN nfsstat4 op_close(struct compound *c, const struct nfs_argop4 *arg, str
 	w->ret_stateid = &res->nfs_resop4_u.opclose.CLOSE4res_u.open_stateid;
 	err = op_close_do(w);
 	status = err == OP_CLOSE_STATUS ? w->status : nfs_status(err);
+	if (!status)
+		layout_closed(c->mds, c->client, ino);
 	free(w);
 	return status;
 }

@@ -15,6 +15,8 @@
  */
 #define SMALL 256u
 #define LARGE 1280u
+/* A layout of as many extents as there can be. */
+#define LAYOUT 4352u
 
 #define OP(NUMBER, name, flag, max)                                                                                  \
 	[OP_##NUMBER] = {                                                                                            \
@@ -76,6 +78,11 @@ static const struct op ops[OP_REMOVEXATTR + 1] = {
 	OP(OFFLOAD_CANCEL, offload_cancel, FH | CHG, SMALL),
 	OP(GETDEVICEINFO, getdeviceinfo, CHG, LARGE),
 	OP(GETDEVICELIST, getdevicelist, FH, 0),
+	OP(LAYOUTGET, layoutget, FH | CHG, LAYOUT),
+	OP(LAYOUTCOMMIT, layoutcommit, FH | CHG, SMALL),
+	OP(LAYOUTRETURN, layoutreturn, CHG, SMALL),
+	OP(LAYOUTERROR, layouterror, FH, 0),
+	OP(LAYOUTSTATS, layoutstats, FH, 0),
 	OP(GETXATTR, getxattr, FH, 0),
 	OP(SETXATTR, setxattr, FH | CHG, SMALL),
 	OP(LISTXATTRS, listxattrs, FH, 0),

@@ -92,6 +92,12 @@ OP_HANDLER(offload_cancel);
 /* op_device.c */
 OP_HANDLER(getdeviceinfo);
 OP_HANDLER(getdevicelist);
+/* op_layoutget.c, op_layoutcommit.c, op_layoutreturn.c, op_layoutreport.c */
+OP_HANDLER(layouterror);
+OP_HANDLER(layoutstats);
+OP_HANDLER(layoutget);
+OP_HANDLER(layoutcommit);
+OP_HANDLER(layoutreturn);
 /* op_xattr.c */
 OP_HANDLER(getxattr);
 OP_HANDLER(setxattr);

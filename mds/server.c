@@ -169,6 +169,8 @@ static FIBER_FN int server_load(struct mds *mds, const struct server_options *op
 	grace_start(mds);
 	err = reaper_start(mds);
 	if (!err)
+		err = layout_settle_start(mds);
+	if (!err)
 		err = lease_start(mds);
 	if (err)
 		return why_set(why, err, "cannot start: %s", strerror(-err));

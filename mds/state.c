@@ -83,6 +83,11 @@ void state_stateid(const struct mds *mds, enum state_kind kind, uint64_t number,
 	memcpy(ret_stateid->other + STATE_NUMBER_BYTES + 1, mds->volume_tag, STATE_TAG_BYTES);
 }
 
+enum state_kind state_kind_of(const struct stateid4 *stateid)
+{
+	return (enum state_kind)(uint8_t)stateid->other[STATE_NUMBER_BYTES];
+}
+
 void state_make_stateid(const struct mds *mds, const struct state *state, struct stateid4 *ret_stateid)
 {
 	state_stateid(mds, state->kind, state->number, state->seqid, ret_stateid);

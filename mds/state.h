@@ -51,6 +51,8 @@ uint32_t state_next_seqid(uint32_t seqid);
 
 void state_stateid(const struct mds *mds, enum state_kind kind, uint64_t number, uint32_t seqid,
 		   struct stateid4 *ret_stateid);
+/* What kind @stateid looks like; it may be none of ours. */
+enum state_kind state_kind_of(const struct stateid4 *stateid) MUST_CHECK;
 void state_make_stateid(const struct mds *mds, const struct state *state, struct stateid4 *ret_stateid);
 /* What is left where a state was (8.2.3): the stateid that is always refused. */
 extern const struct stateid4 state_invalid_stateid;

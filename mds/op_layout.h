@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LAMINA_MDS_OP_LAYOUT_H
+#define LAMINA_MDS_OP_LAYOUT_H
+
+/* What the operations about layouts share (mds/op_layout.c). */
+
+#include "mds/deleg.h"
+#include "mds/layout.h"
+#include "proto/wire_pnfs.h"
+
+/* NFS4ERR_UNKNOWN_LAYOUTTYPE: nobody has that; _LAYOUTUNAVAILABLE: not for c->fh. */
+nfsstat4 layout_check_type(const struct compound *c, layouttype4 type, enum layout_kind *ret_kind) MUST_CHECK;
+layouttype4 layout_wire_type(enum layout_kind kind) MUST_CHECK;
+/* Whether it is a layout's, by its looks. */
+bool layout_is_stateid(const struct stateid4 *stateid) MUST_CHECK;
+/* Another layout may be in memory (I11). */
+bool layout_is_room(const struct mds *mds, const struct client *client) MUST_CHECK;
+/* The reservation key of the client's host; the compound's reply waits for it to be durable. */
+FIBER_FN nfsstat4 layout_client_key(struct compound *c, uint64_t *ret_key) MUST_CHECK;
+/* Whether @client has @file open, or delegated; with @write, for writing. */
+bool layout_is_open(const struct file *file, const struct client *client, bool write) MUST_CHECK;
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * LAYOUTRETURN (RFC 8881, 18.44).  Promises: what is returned is nobody's any more when the answer leaves, also after
+ * a crash; what the client may have written there and not committed is kept for it until it closes the file or
+ * another wants the blocks.  Returns that make no sense harm only their sender.
+ */
+
+#include <string.h>
+
+#include "extent/map.h"
+#include "mds/layout_recall_int.h"
+#include "mds/op_layout.h"
+#include "mds/ops.h"
+#include "mds/reaper.h"
+#include "mds/status.h"
+
+#define LAYOUTRETURN_STATUS (-EPROTO) /* the body says more in w->status */
+
+struct layoutreturn {
+	struct compound *c;
+	const struct stateid4 *stateid; /* NULL: of the layout with this number */
+	uint64_t number;
+	uint32_t bits;
+	uint64_t first, end;
+	layoutreturn_stateid *ret; /* NULL: not the last transaction */
+	/* Of the last run of the body */
+	nfsstat4 status;
+	struct layout *layout;
+	struct grants grants;
+	uint32_t seqid;
+	bool is_late, is_orphan;
+};
+
+/* Blocks that are wholly returned. */
+static void layoutreturn_range(struct layoutreturn *w, uint64_t off, uint64_t len)
+{
+	w->first = off / DADDR_BLOCK_SIZE + !is_aligned_u64(off, DADDR_BLOCK_SIZE);
+	w->end = len == NFS4_UINT64_MAX ? GRANT_END : (off + len) / DADDR_BLOCK_SIZE;
+}
+
+static struct layout *layoutreturn_by_number(const struct layoutreturn *w)
+{
+	struct state *state = state_lookup(w->c->mds, w->number, STATE_LAYOUT);
+
+	return state && state->client == w->c->client && !state->revoked ? container_of(state, struct layout, state)
+									 : NULL;
+}
+
+static nfsstat4 layoutreturn_find(struct layoutreturn *w)
+{
+	if (w->stateid)
+		return layout_find(w->c, w->stateid, &w->layout);
+	w->layout = layoutreturn_by_number(w);
+	return w->layout ? NFS4_OK : NFS4ERR_BAD_STATEID;
+}
+
+#define LAYOUTRETURN_LOOK 64u /* extents that are looked at in one run */
+
+/* Whether all of it is committed: then nothing can come late, and no space is to be given back. */
+static int layoutreturn_is_written(struct txn *txn, uint64_t ino, const struct grant *run, bool *ret_written)
+{
+	struct map_extent extents[LAYOUTRETURN_LOOK];
+	uint64_t end = run->blk;
+	unsigned int nr;
+	int err;
+
+	*ret_written = false;
+	err = map_read(txn, ino, MAP_DATA, run->blk, run->nr, LAYOUTRETURN_LOOK, extents, &nr);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (extents[i].state != MAP_WRITTEN || extents[i].shared)
+			return 0;
+		end = extents[i].blk + extents[i].nr;
+	}
+	*ret_written = end == run->blk + run->nr;
+	return 0;
+}
+
+/* What is late and committed goes. */
+static int layoutreturn_drop_written(struct txn *txn, struct layoutreturn *w)
+{
+	uint64_t at = w->first;
+	const struct grant *run;
+
+	while (at < w->end && (run = grants_find(&w->grants, at, w->end, GRANT_LATE))) {
+		const struct grant late = *run;
+		struct grants next;
+		bool written;
+		int err;
+
+		at = late.blk + late.nr;
+		err = layoutreturn_is_written(txn, w->layout->ino, &late, &written);
+		if (!err && !written)
+			continue;
+		if (!err)
+			err = grants_take(&w->grants, late.blk, at, GRANT_LATE, false, &next);
+		if (err)
+			return err;
+		grants_release(&w->grants);
+		w->grants = next;
+	}
+	return 0;
+}
+
+/* The grants as they will be. */
+static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
+{
+	const struct file *file = w->layout->file;
+	bool may_commit = layout_is_open(file, w->c->client, true);
+	int err;
+
+	grants_release(&w->grants);
+	if (w->first >= w->end)
+		return grants_take(&w->layout->grants, 0, GRANT_END, 0, false, &w->grants);
+	/* Without an open nothing is late, but the space must be given back. */
+	w->is_late = !may_commit;
+	err = grants_take(&w->layout->grants, w->first, w->end, w->bits, true, &w->grants);
+	return err ? err : layoutreturn_drop_written(txn, w);
+}
+
+static int layoutreturn_body(struct txn *txn, void *arg)
+{
+	struct layoutreturn *w = arg;
+	struct inode inode;
+	bool present;
+	int err;
+
+	w->is_late = false;
+	w->status = layoutreturn_find(w);
+	if (w->status)
+		return LAYOUTRETURN_STATUS;
+	err = layoutreturn_take(txn, w);
+	if (err)
+		return err;
+	err = inode_get_any(txn, w->layout->ino, &inode);
+	if (err && err != -ENOENT)
+		return err;
+	w->is_orphan = !err && inode.nlink == 0;
+	w->seqid = state_next_seqid(w->layout->state.seqid);
+	present = grants_have(&w->grants, GRANT_HELD);
+	if (w->grants.nr == 0)
+		err = layout_delete(txn, w->layout);
+	else
+		err = layout_write(txn, w->layout, w->layout->state.number, w->seqid, &w->grants,
+				   w->layout->grants.nr, NFS4_OK);
+	if (err || !w->ret)
+		return err;
+	*w->ret = (layoutreturn_stateid){ .lrs_present = present };
+	if (present)
+		state_stateid(w->c->mds, STATE_LAYOUT, w->layout->state.number, w->seqid,
+			      &w->ret->layoutreturn_stateid_u.lrs_stateid);
+	return 0;
+}
+
+static void layoutreturn_apply(struct layoutreturn *w)
+{
+	struct mds *mds = w->c->mds;
+	struct layout *layout = w->layout;
+	uint64_t ino = layout->ino;
+
+	mds->layouts->counts.returns++;
+	if (w->grants.nr == 0) {
+		layout_forget(mds, layout);
+		if (w->is_orphan)
+			reaper_consider(mds, ino);
+		return;
+	}
+	layout->state.seqid = w->seqid;
+	layout_set_grants(mds, layout, &w->grants);
+	if (w->is_late && !grants_have(&layout->grants, GRANT_HELD))
+		layout_settle_later(mds, layout->state.number);
+}
+
+static FIBER_FN nfsstat4 layoutreturn_run(struct layoutreturn *w)
+{
+	struct txn_options opt = { .name = "layoutreturn", .log_max = LAYOUT_LOG(GRANTS_MAX), .frees_space = true };
+	uint64_t seq = 0;
+	int err;
+
+	if (w->ret)
+		err = compound_run(w->c, &opt, layoutreturn_body, w);
+	else
+		err = txn_run(w->c->mds->fs, &opt, layoutreturn_body, w, &seq);
+	if (!err) {
+		compound_did(w->c, seq);
+		layoutreturn_apply(w);
+	}
+	grants_release(&w->grants);
+	return err == LAYOUTRETURN_STATUS ? w->status : nfs_status(err);
+}
+
+static FIBER_FN nfsstat4 layoutreturn_file(struct layoutreturn *w, const layoutreturn_file4 *args)
+{
+	struct stateid4 stateid;
+	nfsstat4 status;
+
+	if (args->lrf_length == 0 ||
+	    (args->lrf_length != NFS4_UINT64_MAX && args->lrf_length > NFS4_UINT64_MAX - args->lrf_offset))
+		return NFS4ERR_INVAL;
+	status = compound_stateid(w->c, &args->lrf_stateid, &stateid);
+	if (status)
+		return status;
+	w->stateid = &stateid;
+	layoutreturn_range(w, args->lrf_offset, args->lrf_length);
+	return layoutreturn_run(w);
+}
+
+/* Handles of one export begin alike (mds/fh.c). */
+#define FH_EXPORT_BYTES 16u
+
+/* The client's next layout behind number @after, of the export of handle @fh (NULL: any).  0: there is none. */
+static uint64_t layoutreturn_next(const struct layoutreturn *w, uint64_t after, const uint8_t *fh)
+{
+	uint64_t best = 0;
+
+	list_for_each (pos, &w->c->client->states) {
+		const struct state *state = list_entry(pos, struct state, by_client);
+		const struct layout *layout = container_of(state, struct layout, state);
+
+		if (state->kind != STATE_LAYOUT || state->revoked || state->number <= after ||
+		    (best && state->number >= best) || !grants_have(&layout->grants, w->bits))
+			continue;
+		if (fh && memcmp(layout->fh, fh, FH_EXPORT_BYTES) != 0)
+			continue;
+		best = state->number;
+	}
+	return best;
+}
+
+static int layoutreturn_all_body(struct txn *txn, void *arg)
+{
+	layoutreturn_stateid *ret = arg;
+
+	*ret = (layoutreturn_stateid){ .lrs_present = false };
+	return 0;
+}
+
+/* LAYOUTRETURN4_FSID and _ALL: a transaction each, and one that records the answer. */
+static FIBER_FN nfsstat4 layoutreturn_many(struct layoutreturn *w, bool fsid)
+{
+	struct txn_options opt = { .name = "layoutreturn all" };
+	layoutreturn_stateid *ret = w->ret;
+	uint8_t fh[FH_SIZE];
+
+	if (fsid)
+		fh_encode(w->c->mds, &w->c->fh, fh);
+	w->ret = NULL;
+	w->end = GRANT_END;
+	while ((w->number = layoutreturn_next(w, w->number, fsid ? fh : NULL)) != 0) {
+		nfsstat4 status = layoutreturn_run(w);
+
+		if (status && status != NFS4ERR_BAD_STATEID)
+			return status;
+	}
+	return nfs_status(compound_run(w->c, &opt, layoutreturn_all_body, ret));
+}
+
+static uint32_t layoutreturn_bits(layoutiomode4 iomode)
+{
+	switch (iomode) {
+	case LAYOUTIOMODE4_READ:
+		return GRANT_READ;
+	case LAYOUTIOMODE4_RW:
+		return GRANT_RW;
+	case LAYOUTIOMODE4_ANY:
+		return GRANT_HELD;
+	default:
+		return 0;
+	}
+}
+
+FIBER_FN nfsstat4 op_layoutreturn(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
+{
+	const struct LAYOUTRETURN4args *args = &arg->nfs_argop4_u.oplayoutreturn;
+	const layoutreturn4 *what = &args->lora_layoutreturn;
+	struct layoutreturn w = {
+		.c = c,
+		.bits = layoutreturn_bits(args->lora_iomode),
+		.ret = &res->nfs_resop4_u.oplayoutreturn.LAYOUTRETURN4res_u.lorr_stateid,
+	};
+
+	if (args->lora_layout_type != LAYOUT4_SCSI && args->lora_layout_type != LAYOUT4_BLOCK_VOLUME)
+		return NFS4ERR_UNKNOWN_LAYOUTTYPE;
+	if (!w.bits)
+		return NFS4ERR_BADIOMODE;
+	/* Nothing of before a restart is to be reclaimed: it is all still there. */
+	if (args->lora_reclaim && !c->mds->in_grace)
+		return NFS4ERR_NO_GRACE;
+	switch (what->lr_returntype) {
+	case LAYOUTRETURN4_FILE:
+		if (c->fh.kind != FH_FILE)
+			return NFS4ERR_NOFILEHANDLE;
+		return layoutreturn_file(&w, &what->layoutreturn4_u.lr_layout);
+	case LAYOUTRETURN4_FSID:
+		return c->fh.kind == FH_FILE ? layoutreturn_many(&w, true) : NFS4ERR_NOFILEHANDLE;
+	case LAYOUTRETURN4_ALL:
+		return layoutreturn_many(&w, false);
+	}
+	return NFS4ERR_INVAL;
+}
