@@ -24,6 +24,7 @@ struct request {
 	struct nfs_conn *conn;
 	struct nfs_callback_event *event;
 	struct nfs_callback_fault fault;
+	bool is_unheard; /* a hook wants it not to have come */
 	struct wire_compound_in in;
 	struct wire_compound_out out;
 	struct wire_dec dec;
@@ -252,6 +253,10 @@ static FIBER_FN nfsstat4 do_op(struct request *req, uint32_t index, const struct
 		status = hook->answer(hook->owner, arg, &res);
 	else
 		status = callback_default(req, arg);
+	if (status == NFS_CALLBACK_SILENT) {
+		req->fault.is_silent = req->is_unheard = true;
+		return NFS4ERR_DELAY;
+	}
 	if (status != NFS4_OK)
 		return wire_cb_results_fail(&req->out, arg->argop, status) ? NFS4ERR_REP_TOO_BIG : status;
 	memcpy(&res.nfs_cb_resop4_u, &status, sizeof(status));
@@ -320,8 +325,15 @@ static void put_replay(struct request *req, const CB_SEQUENCE4args *args)
 static void remember(struct request *req)
 {
 	uint32_t len = wire_enc_pos(&req->enc) - req->results_pos;
-	uint8_t *reply = realloc(req->slot->reply, len);
+	uint8_t *reply;
 
+	if (req->is_unheard) {
+		req->slot->sequenceid--;
+		req->slot->is_busy = false;
+		wait_queue_wake_all(&req->channel->idle);
+		return;
+	}
+	reply = realloc(req->slot->reply, len);
 	req->slot->is_busy = false;
 	req->slot->reply_len = 0;
 	wait_queue_wake_all(&req->channel->idle);

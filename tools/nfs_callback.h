@@ -45,6 +45,7 @@ struct nfs_backchannel {
  * Answers an operation: fills what *@ret_res says beyond its status (all zeros, resop set), and returns the status.
  * It may take its time and use the session.
  */
+#define NFS_CALLBACK_SILENT ((nfsstat4)0x7fffffff) /* or this: no answer, as if the callback had never come */
 struct nfs_callback_hook {
 	FIBER_FN nfsstat4 (*answer)(void *owner, const struct nfs_cb_argop4 *arg, struct nfs_cb_resop4 *ret_res);
 	void *owner;
