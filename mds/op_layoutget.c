@@ -151,14 +151,22 @@ static FIBER_FN nfsstat4 layoutget_check_file(struct layoutget *w, struct inode 
 	struct compound *c = w->c;
 	nfsstat4 status;
 
-	if (layout_is_stateid(&w->stateid)) {
+	switch (state_kind_of(&w->stateid)) {
+	case STATE_LAYOUT:
 		status = io_check_object(c, ret_inode);
 		if (!status && w->write)
 			status = compound_may_change(c, &c->fh);
 		if (!status)
 			status = layoutget_find(w);
-	} else {
+		break;
+	case STATE_OPEN:
+	case STATE_LOCK:
+	case STATE_DELEG:
 		status = io_check(c, &w->stateid, w->write ? STATE_WRITE : STATE_READ, ret_inode);
+		break;
+	default:
+		/* The special ones are for READ and WRITE: nobody's open stands behind them (18.43.3). */
+		status = NFS4ERR_BAD_STATEID;
 	}
 	if (!status && w->write)
 		status = io_check_suid(c, ret_inode);
@@ -518,6 +526,9 @@ static FIBER_FN nfsstat4 layoutget_prepare(struct layoutget *w)
 		status = layoutget_check_file(w, &inode);
 	if (!status)
 		status = layout_client_key(c, &w->key);
+	/* A host that was fenced and has nothing left that it lost may come back. */
+	if (!status && !layout_lift(c->mds, w->key))
+		status = NFS4ERR_LAYOUTUNAVAILABLE;
 	if (!status)
 		status = layoutget_check_client(w);
 	if (!status)
