@@ -14,6 +14,7 @@
 #include "mds/client_int.h"
 #include "mds/client_record.h"
 #include "mds/session.h"
+#include "mds/state_record.h"
 
 #define LOAD_STEP    256
 #define DISCARD_STEP 16 /* a transaction that any journal takes */
@@ -159,7 +160,46 @@ struct discard_arg {
 	bool more;
 };
 
-/* Clients stay as owners who may reclaim; everything else of them goes. */
+/*
+ * A layout and what it grants: nobody's from now on, and lost, since its holder may go on writing by it until it is
+ * fenced (I3, I4), which the start then does.
+ */
+static int discard_layout(struct txn *txn, const struct item *item)
+{
+	struct record_layout rec;
+
+	if (item->len != sizeof(rec))
+		return 0;
+	memcpy(&rec, item->val, sizeof(rec));
+	if (le32_get(rec.nr_grants) == 0)
+		return 0;
+	rec.revoked = le32_make(NFS4ERR_DELEG_REVOKED);
+	return txn_put(txn, record_key(0, RECORD_LAYOUT, key_off(item->key)), &rec, sizeof(rec));
+}
+
+static int discard_grants(struct txn *txn, const struct item *item)
+{
+	uint8_t bytes[ITEM_VALUE_MAX];
+
+	if (item->len > sizeof(bytes))
+		return 0;
+	memcpy(bytes, item->val, item->len);
+	return txn_put(txn, record_key(0, RECORD_GRANTS, key_off(item->key)), bytes, item->len);
+}
+
+static int discard_item(struct txn *txn, const struct item *item)
+{
+	struct key key = item->key;
+	int err = 0;
+
+	if (key_type(key) == RECORD_LAYOUT)
+		err = discard_layout(txn, item);
+	else if (key_type(key) == RECORD_GRANTS)
+		err = discard_grants(txn, item);
+	return err ? err : txn_delete(txn, key);
+}
+
+/* Clients stay as owners who may reclaim, and what layouts bind stays bound; everything else of them goes. */
 static int discard_body(struct txn *txn, void *arg)
 {
 	struct discard_arg *a = arg;
@@ -189,7 +229,7 @@ static int discard_body(struct txn *txn, void *arg)
 			memcpy(bytes, &rec, sizeof(rec));
 			err = txn_put(txn, item.key, bytes, item.len);
 		} else {
-			err = txn_delete(txn, item.key);
+			err = discard_item(txn, &item);
 		}
 	}
 	return err;
@@ -199,7 +239,7 @@ static FIBER_FN int discard_all(struct mds *mds)
 {
 	static const struct txn_options opt = {
 		.name = "discard state",
-		.log_max = DISCARD_STEP * (20u + ITEM_VALUE_MAX),
+		.log_max = DISCARD_STEP * (40u + ITEM_VALUE_MAX),
 		.frees_space = true,
 	};
 	struct discard_arg arg = { .from = key_make(ZONE_STATE, 1, 0, 0), .more = true };
