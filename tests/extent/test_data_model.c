@@ -2,7 +2,8 @@
 /*
  * Random life of several files, each used by many at once, against a model that knows for every byte what may be
  * there: in reads meanwhile, at rest, after a mount, and after power cuts at random moments.  The disks are full of a
- * stranger's bytes at first.  At every rest the volume is checked.
+ * stranger's bytes at first.  At every rest the volume is checked.  Some of the users hold layouts: they write to the
+ * devices themselves, and leave garbage wherever they may.
  */
 
 #include <setjmp.h>
@@ -16,22 +17,24 @@
 #include "dev/log.h"
 #include "extent/orphan.h"
 #include "tests/lib/check.h"
-#include "tests/lib/data_file.h"
+#include "tests/lib/data_holder.h"
 #include "tests/lib/data_model.h"
 #include "tests/lib/dice.h"
 
 #define FILES	3
 #define WORKERS 6
 #define BLK	DADDR_BLOCK_SIZE
+#define GARBAGE 0xdb /* no byte of the model's */
 
 struct config {
 	struct store_config store;
 	unsigned int rounds;
 	unsigned int steps; /* of a worker in a round */
 	bool cuts;
-	bool full;	 /* few free blocks */
-	bool fragmented; /* and not two of them side by side */
-	uint32_t faults; /* of a million data requests fail */
+	bool full;	      /* few free blocks */
+	bool fragmented;      /* and not two of them side by side */
+	uint32_t faults;      /* of a million data requests fail */
+	unsigned int holders; /* so many of the workers hold layouts */
 };
 
 struct file {
@@ -47,12 +50,17 @@ struct world {
 	struct file *files;
 	bool trouble;	    /* the power has gone: nobody begins anything more */
 	unsigned int names; /* given so far */
+	struct data_holders holders;
+	uint64_t lost_ino; /* what leaves its map goes to limbo */
+	uint64_t commits, gets, refused;
 	uint64_t done[DATA_CHANGE_KINDS], failed, reads;
 };
 
 struct worker {
 	struct world *w;
 	struct fiber *fiber;
+	struct data_asker asker;
+	struct data_also also;
 	struct data_change change;
 	struct data_model_read read;
 	uint8_t buf[DATA_MODEL_SIZE + 512];
@@ -92,6 +100,9 @@ static int judge(struct world *w, int err)
 	if (!err)
 		return 1;
 	if (err == -ENOSPC && w->cfg->full)
+		return 0;
+	w->refused += err == -EBUSY;
+	if (err == -EBUSY && w->cfg->holders)
 		return 0;
 	w->failed++;
 	if (w->cfg->faults && err == -EIO && !fs_is_read_only(w->store->fs))
@@ -143,8 +154,8 @@ FIBER_FN static void do_write(struct worker *k, struct file *file)
 	data_model_begin(c);
 	for (uint32_t i = 0; i < c->len; i++)
 		buf[i] = data_model_value(c->id, c->off + i);
-	err = data_write(file->f.store->fs, file->f.ino, file->f.generation, c->off, buf, c->len, sync, NULL, &inode,
-			 &durable, &seq);
+	err = data_write(file->f.store->fs, file->f.ino, file->f.generation, c->off, buf, c->len, sync, &k->also,
+			 &inode, &durable, &seq);
 	finish(k, err, seq, durable);
 }
 
@@ -158,7 +169,8 @@ FIBER_FN static void do_zero(struct worker *k, struct file *file)
 	c->kind = DATA_CHANGE_ZERO;
 	draw_range(k->w, &c->off, &c->len);
 	data_model_begin(c);
-	err = data_deallocate(file->f.store->fs, file->f.ino, file->f.generation, c->off, c->len, NULL, &inode, &seq);
+	err = data_deallocate(file->f.store->fs, file->f.ino, file->f.generation, c->off, c->len, &k->also, &inode,
+			      &seq);
 	if (err == -ENOSPC && k->w->cfg->full)
 		data_model_fail(c); /* at one edge; the other may be zeros already */
 	else
@@ -177,7 +189,7 @@ FIBER_FN static void do_trunc(struct worker *k, struct file *file)
 	c->off = draw_off(k->w, DATA_MODEL_SIZE);
 	attrs.size = c->off;
 	data_model_begin(c);
-	err = data_setattr(file->f.store->fs, file->f.ino, file->f.generation, &attrs, NULL, &inode, &seq);
+	err = data_setattr(file->f.store->fs, file->f.ino, file->f.generation, &attrs, &k->also, &inode, &seq);
 	if (!err)
 		CHECK_EQ(inode.size, attrs.size);
 	finish(k, err, seq, true);
@@ -193,7 +205,8 @@ FIBER_FN static void do_extend(struct worker *k, struct file *file)
 	c->kind = DATA_CHANGE_EXTEND;
 	draw_range(k->w, &c->off, &c->len);
 	data_model_begin(c);
-	err = data_allocate(file->f.store->fs, file->f.ino, file->f.generation, c->off, c->len, NULL, &inode, &seq);
+	err = data_allocate(file->f.store->fs, file->f.ino, file->f.generation, c->off, c->len, &k->also, &inode,
+			    &seq);
 	finish(k, err, seq, true);
 }
 
@@ -217,7 +230,7 @@ FIBER_FN static void do_copy(struct worker *k, struct file *file)
 	from.off = c->src_off;
 	to.off = c->off;
 	data_model_begin(c);
-	err = data_clone(file->f.store->fs, &from, &to, c->len, NULL, &inode, &seq);
+	err = data_clone(file->f.store->fs, &from, &to, c->len, &k->also, &inode, &seq);
 	if (err == -EINVAL)
 		data_model_cancel(c); /* beyond the source's end, or over itself */
 	else
@@ -239,6 +252,96 @@ FIBER_FN static void do_read(struct worker *k, struct file *file)
 	CHECK(eof || got == len);
 	data_model_read_end(&k->read, buf, got);
 	k->w->reads++;
+}
+
+/* Holders of layouts */
+
+FIBER_FN static void do_get(struct worker *k, struct file *file)
+{
+	uint64_t blocks = DATA_MODEL_SIZE / BLK, nr = 1 + dice_below(&k->w->dice, blocks / 4);
+	uint64_t first = dice_below(&k->w->dice, blocks - nr + 1);
+
+	if (k->w->holders.nr < DATA_HOLDINGS_MAX - WORKERS)
+		k->w->gets += judge(k->w, data_holder_get(&k->asker, &file->f, first, first + nr)) > 0;
+}
+
+FIBER_FN static void do_return(struct worker *k, struct file *file)
+{
+	(void)judge(k->w, data_holder_return(&k->asker, &file->f));
+}
+
+/* Some blocks that it has; false: there are none. */
+static bool draw_held(struct worker *k, struct file *file, uint64_t *ret_blk, uint64_t *ret_nr)
+{
+	uint64_t blk = dice_below(&k->w->dice, DATA_MODEL_SIZE / BLK), nr = 0, max = 1 + dice_below(&k->w->dice, 8);
+
+	while (nr < max &&
+	       data_holders_have(&k->w->holders, k->asker.owner, file->f.ino, blk + nr, blk + nr + 1, true))
+		nr++;
+	*ret_blk = blk;
+	*ret_nr = nr;
+	return nr > 0;
+}
+
+/*
+ * Whole blocks to the devices; what of them is behind the new end of file is garbage.  A holder answers for what
+ * lies between the old end and what it writes, as far as it has the blocks: here by never leaving such a gap.
+ */
+FIBER_FN static void do_direct(struct worker *k, struct file *file)
+{
+	struct data_change *c = &k->change;
+	uint64_t blk, nr, seq = 0, size, last;
+	bool grows;
+	int err;
+
+	if (!draw_held(k, file, &blk, &nr)) {
+		do_get(k, file);
+		return;
+	}
+	size = data_file_size(&file->f);
+	last = size / BLK;
+	/* It may have given back or the file may have grown while it looked. */
+	if (!data_holders_have(&k->w->holders, k->asker.owner, file->f.ino, blk, blk + nr, true) ||
+	    (blk > last && data_holders_have(&k->w->holders, k->asker.owner, file->f.ino, last, blk, false)))
+		return;
+	c->kind = DATA_CHANGE_WRITE;
+	c->off = (uint32_t)(blk * BLK);
+	c->len = (uint32_t)(nr * BLK);
+	grows = c->off + c->len > size;
+	if (grows)
+		c->len = (uint32_t)max_u64(max_u64(size, c->off + 1) - c->off, dice_below(&k->w->dice, c->len + 1));
+	data_model_begin(c);
+	memset(k->buf, GARBAGE, nr * BLK);
+	for (uint32_t i = 0; i < c->len; i++)
+		k->buf[i] = data_model_value(c->id, c->off + i);
+	err = data_holder_write(&k->asker, &file->f, blk, nr, k->buf);
+	if (!err && dice_below(&k->w->dice, 8) == 0) {
+		data_model_fail(c); /* and then it dies */
+		return;
+	}
+	if (!err)
+		err = data_holder_commit(&k->asker, &file->f, blk, nr, grows, c->off + c->len,
+					 grows ? c->off + c->len : UINT64_MAX, &seq);
+	k->w->commits += !err;
+	if (err == -EBUSY || err == -EAGAIN || err == -EFBIG)
+		data_model_fail(c); /* what was written before may be overwritten all the same */
+	else
+		finish(k, err, seq, true);
+}
+
+FIBER_FN static void holder_main(void *arg)
+{
+	static void (*const what[])(struct worker * k, struct file * file) = { do_get,	  do_direct, do_direct,
+									       do_direct, do_return, do_return };
+	struct worker *k = arg;
+	struct world *w = k->w;
+
+	for (unsigned int i = 0; i < w->cfg->steps && !w->trouble; i++) {
+		k->change.model = &w->files[dice_below(&w->dice, FILES)].model;
+		what[dice_below(&w->dice, ARRAY_SIZE(what))](k, container_of(k->change.model, struct file, model));
+	}
+	for (unsigned int i = 0; i < FILES && !w->trouble; i++)
+		do_return(k, &w->files[i]);
 }
 
 FIBER_FN static void worker_main(void *arg)
@@ -341,6 +444,7 @@ FIBER_FN static void power_cut(struct world *w)
 {
 	store_power_cut(w->store, dice_roll(&w->dice));
 	CHECK_EQ(store_mount(w->store), 0);
+	w->holders.nr = 0;
 	w->trouble = false;
 	if (dice_below(&w->dice, 2))
 		finish_trims(w);
@@ -350,8 +454,14 @@ FIBER_FN static void power_cut(struct world *w)
 FIBER_FN static void run_workers(struct world *w, struct worker *workers)
 {
 	for (unsigned int i = 0; i < WORKERS; i++) {
+		bool holds = i < w->cfg->holders;
+
 		workers[i].w = w;
-		CHECK_EQ(fiber_spawn(w->store->r, "worker", worker_main, &workers[i], &workers[i].fiber), 0);
+		data_asker_init(&workers[i].asker, &w->holders, holds ? i + 1 : 0);
+		workers[i].also.guard = &workers[i].asker.guard;
+		CHECK_EQ(fiber_spawn(w->store->r, "worker", holds ? holder_main : worker_main, &workers[i],
+				     &workers[i].fiber),
+			 0);
 	}
 	for (unsigned int i = 0; i < WORKERS; i++)
 		fiber_join(workers[i].fiber);
@@ -365,6 +475,24 @@ static void order_faults(struct world *w, uint32_t rate)
 	sim_disk_set_rates(w->store->disks[1], &rates);
 }
 
+static uint64_t limbo_of(void *arg, uint64_t ino)
+{
+	const struct world *w = arg;
+
+	return ino == w->lost_ino ? ino : LIMBO_NONE;
+}
+
+FIBER_FN static void release_limbo(struct world *w)
+{
+	struct fs_stats stats;
+
+	if (w->lost_ino)
+		CHECK_EQ(data_limbo_release(w->store->fs, w->lost_ino), 0);
+	w->lost_ino = 0;
+	fs_stats(w->store->fs, &stats);
+	CHECK_EQ(stats.limbo_blocks, 0);
+}
+
 FIBER_FN static void round_of_life(struct world *w, struct worker *workers)
 {
 	bool cut = w->cfg->cuts && dice_below(&w->dice, 2);
@@ -374,6 +502,10 @@ FIBER_FN static void round_of_life(struct world *w, struct worker *workers)
 				      dice_below(&w->dice, 2), SIM_POWER_ERRORS);
 	if (w->cfg->faults)
 		order_faults(w, w->cfg->faults);
+	if (w->cfg->holders) {
+		w->lost_ino = dice_below(&w->dice, 2) ? w->files[dice_below(&w->dice, FILES)].f.ino : 0;
+		data_set_limbo(w->store->fs, limbo_of, w);
+	}
 	run_workers(w, workers);
 	if (w->cfg->faults)
 		order_faults(w, 0);
@@ -384,6 +516,7 @@ FIBER_FN static void round_of_life(struct world *w, struct worker *workers)
 		check_files(w, false);
 	}
 	data_file_check_volume(w->store);
+	release_limbo(w);
 	switch (dice_below(&w->dice, 5)) {
 	case 0:
 		sync_all(w);
@@ -443,11 +576,12 @@ FIBER_FN static void do_life(struct store *s, void *arg)
 	for (unsigned int i = 0; i < w.cfg->rounds; i++)
 		round_of_life(&w, workers);
 	printf("%llu writes, %llu zeroings, %llu cuts of size, %llu allocations, %llu clones, %llu reads, %llu "
-	       "failed\n",
+	       "failed; %llu layouts, %llu commits, %llu refused\n",
 	       (unsigned long long)w.done[DATA_CHANGE_WRITE], (unsigned long long)w.done[DATA_CHANGE_ZERO],
 	       (unsigned long long)w.done[DATA_CHANGE_TRUNC], (unsigned long long)w.done[DATA_CHANGE_EXTEND],
 	       (unsigned long long)w.done[DATA_CHANGE_COPY], (unsigned long long)w.reads,
-	       (unsigned long long)w.failed);
+	       (unsigned long long)w.failed, (unsigned long long)w.gets, (unsigned long long)w.commits,
+	       (unsigned long long)w.refused);
 	free(w.files);
 	free(workers);
 }
@@ -517,6 +651,32 @@ static void test_faults(void **state)
 	run((struct config){ .store = { .nr_disks = 2 }, .rounds = 6, .steps = 30, .faults = 30000 }, 3);
 }
 
+static void test_holders(void **state)
+{
+	run((struct config){ .store = { .overlap = true }, .rounds = 8, .steps = 40, .holders = 3 }, 4);
+}
+
+static void test_holders_power_cuts(void **state)
+{
+	run((struct config){ .store = { .overlap = true, .nr_disks = 2, .no_fua = true },
+			     .rounds = 10,
+			     .steps = 20,
+			     .cuts = true,
+			     .holders = 4 },
+	    6);
+}
+
+static void test_holders_full(void **state)
+{
+	run((struct config){ .store = { .overlap = true, .disk_size = 16 << 20 },
+			     .rounds = 8,
+			     .steps = 20,
+			     .full = true,
+			     .cuts = true,
+			     .holders = 3 },
+	    4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +688,9 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_full_power_cuts),
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_holders),
+		cmocka_unit_test(test_holders_power_cuts),
+		cmocka_unit_test(test_holders_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
