@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looking at files: what their maps show in one instant, reads, seeks, and the flush behind a commit.  A read holds
- * its range until the last block has arrived, so no block that it reads is given to anybody else meanwhile.
+ * its range until the last block has arrived, so no block that it reads is given to anybody else meanwhile; except by
+ * the commit of a layout, which waits for nobody: a read finds out and reads again.
  */
 
 #include "extent/data.h"
@@ -178,15 +179,53 @@ FIBER_FN static int read_blocks(struct fs *fs, const struct data_look *look, uin
 	return err;
 }
 
-FIBER_FN static int read_locked(struct fs *fs, struct data_look *look, uint64_t off, void *buf, uint32_t len,
-				uint32_t *ret_len, bool *ret_eof)
+/* Whether each block that @before has is still where it was. */
+static bool look_is_same(const struct data_look *before, const struct data_look *now)
 {
-	uint64_t size;
+	unsigned int at = 0;
+
+	for (unsigned int i = 0; i < before->nr; i++) {
+		const struct data_run *run = &before->runs[i], *is;
+
+		for (uint64_t blk = run->blk; run->state == MAP_WRITTEN && blk < run->blk + run->nr;) {
+			while (at < now->nr && now->runs[at].blk + now->runs[at].nr <= blk)
+				at++;
+			is = &now->runs[at];
+			if (at == now->nr || is->state != MAP_WRITTEN ||
+			    is->daddr + (blk - is->blk) != run->daddr + (blk - run->blk))
+				return false;
+			blk = is->blk + is->nr;
+		}
+	}
+	return true;
+}
+
+/* 0, or 1: what was read lay elsewhere in the end, and must be read again. */
+FIBER_FN static int read_has_moved(struct fs *fs, const struct data_look *look)
+{
+	struct data_look now;
+	int err;
+
+	err = data_look_init(&now, look->ino, look->generation, look->first, look->end);
+	if (err)
+		return err;
+	err = data_look(fs, &now);
+	if (!err)
+		err = !look_is_same(look, &now);
+	data_look_release(&now);
+	return err;
+}
+
+FIBER_FN static int read_once(struct fs *fs, struct data_look *look, uint64_t off, void *buf, uint32_t len,
+			      uint32_t *ret_len, bool *ret_eof)
+{
+	uint64_t size, seq;
 	int err;
 
 	err = data_look(fs, look);
 	if (err)
 		return err;
+	seq = fs_last_change(fs, look->ino);
 	size = look->inode.size;
 	if (off >= size)
 		len = 0;
@@ -196,11 +235,24 @@ FIBER_FN static int read_locked(struct fs *fs, struct data_look *look, uint64_t 
 		look->nr--;
 	if (len)
 		err = read_blocks(fs, look, off, buf, len);
+	if (!err && len && fs_last_change(fs, look->ino) != seq)
+		err = read_has_moved(fs, look);
 	if (err)
 		return err;
 	*ret_len = len;
 	*ret_eof = off + len >= size;
 	return 0;
+}
+
+FIBER_FN static int read_locked(struct fs *fs, struct data_look *look, uint64_t off, void *buf, uint32_t len,
+				uint32_t *ret_len, bool *ret_eof)
+{
+	int err;
+
+	do
+		err = read_once(fs, look, off, buf, len, ret_len, ret_eof);
+	while (err > 0);
+	return err;
 }
 
 int data_read(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, void *buf, uint32_t len,

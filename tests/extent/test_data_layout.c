@@ -396,6 +396,66 @@ static void test_commit_times_and_limits(void **state)
 	run(do_times);
 }
 
+/* Reads and commits */
+
+struct reading {
+	struct party *p;
+	uint8_t buf[2 * BLK];
+	bool done;
+};
+
+FIBER_FN static void reading_main(void *arg)
+{
+	struct reading *r = arg;
+
+	CHECK_EQ(data_file_read(&r->p->f, 0, r->buf, 2 * BLK), 2 * BLK);
+	r->done = true;
+}
+
+static bool is_read(const struct blk_req *req, void *arg)
+{
+	return req->op == BLK_READ;
+}
+
+/* A commit puts other blocks in the place of those that are being read, and these are given to somebody else. */
+FIBER_FN static void do_read_meanwhile(struct store *s, void *arg)
+{
+	struct party *p = party_new(s);
+	struct reading r = { .p = p };
+	uint8_t other[BLK];
+	uint64_t daddr;
+
+	CHECK_EQ(put(p, 0, 2 * BLK), 0);
+	CHECK_EQ(data_holder_get(&p->a, &p->f, 1, 2), 0);
+	daddr = p->all.v[0].daddr[0];
+	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
+	CHECK_EQ(share(p, &p->f, 0, &p->g, 0, 0), 0);
+	CHECK_EQ(data_holder_get(&p->a, &p->f, 1, 2), 0);
+	CHECK(p->all.v[0].daddr[0] != daddr);
+	data_file_truncate(&p->g, 0);
+	data_settle(s->fs);
+	scribble(p, &p->a, 1, 1, 'a');
+	sim_disk_hold(s->disks[0], is_read, NULL);
+	CHECK_EQ(fiber_spawn(s->r, "reading", reading_main, &r, NULL), 0);
+	while (!sim_disk_nr_held(s->disks[0]))
+		fiber_sleep_ns(1000);
+	CHECK_EQ(commit(p, &p->a, 1, 1, 0), 0);
+	memset(other, DATA_FILE_STRANGER, sizeof(other));
+	sim_disk_poke(s->disks[0], daddr_block(daddr) << DADDR_BLOCK_SHIFT, other, BLK);
+	sim_disk_release(s->disks[0]);
+	while (!r.done)
+		fiber_sleep_ns(1000);
+	CHECK_EQ(r.buf[BLK - 1], 's');
+	CHECK_EQ(r.buf[BLK], 'a');
+	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
+	free(p);
+}
+
+static void test_read_meanwhile(void **state)
+{
+	run(do_read_meanwhile);
+}
+
 /* The end of file */
 
 /* What lets the file of 100 bytes grow to at least 3 blocks. */
@@ -586,17 +646,12 @@ static void test_unreserve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_questions),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_refused_late),
-		cmocka_unit_test(test_locks),
-		cmocka_unit_test(test_commit_is_exact),
-		cmocka_unit_test(test_commit_times_and_limits),
-		cmocka_unit_test(test_tail),
-		cmocka_unit_test(test_behind),
-		cmocka_unit_test(test_next_holder),
-		cmocka_unit_test(test_two_holders),
-		cmocka_unit_test(test_unreserve),
+		cmocka_unit_test(test_questions),	cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_refused_late),	cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_commit_is_exact), cmocka_unit_test(test_commit_times_and_limits),
+		cmocka_unit_test(test_read_meanwhile),	cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_behind),		cmocka_unit_test(test_next_holder),
+		cmocka_unit_test(test_two_holders),	cmocka_unit_test(test_unreserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
