@@ -29,6 +29,7 @@ struct pnfs_device {
 	struct reserver *reserver; /* NULL: none */
 	uint64_t key;		   /* as GETDEVICEINFO named it; 0: none */
 	bool registered;
+	bool is_borrowed;   /* the finder's: pnfs_host_close() closes neither dev nor reserver */
 	bool known;	    /* GETDEVICEINFO told of it, and nothing has revoked that since */
 	uint64_t bad_until; /* reactor time: it is not used before */
 };

@@ -45,6 +45,8 @@ static FIBER_FN void device_close(struct pnfs_device *device, bool clean)
 	if (err && err != -EBUSY)
 		log_warn("pnfs: the key of %s could not be unregistered: %s",
 			 device->dev ? device->dev->info.name : "a device", strerror(-err));
+	if (device->is_borrowed)
+		return;
 	blkdev_close(device->dev);
 	reserver_close(device->reserver);
 }
@@ -100,6 +102,7 @@ static FIBER_FN int device_take(struct pnfs_host *host, const struct pnfs_block_
 			return err;
 		device->dev = found.dev;
 		device->reserver = found.reserver;
+		device->is_borrowed = found.is_borrowed;
 	}
 	device->known = true;
 	return 0;
