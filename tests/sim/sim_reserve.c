@@ -383,6 +383,7 @@ static FIBER_FN int preempt_well(struct sim_reserver *s, uint64_t key, uint64_t 
 		return -EBUSY;
 	if (sr->faults.preempt_lies && sr->reserved && sr->holder == s->host && !of_all_registrants(sr->type)) {
 		sr->type = type;
+		sr->holder = of_all_registrants(type) ? NULL : s->host;
 		return 0;
 	}
 	err = do_preempt(sr, s->host, victim, type, abort);

@@ -323,6 +323,15 @@ static FIBER_FN int body_lies(void *arg)
 	assert_int_equal(reserver_preempt(b->res[0], SERVER, CLIENT, EARO, true), 0);
 	assert_int_equal(reserver_preempt(b->res[0], SERVER, CLIENT, EARO, false), 0);
 	assert_true(sim_reserve_has_key(b->sr, CLIENT));
+	/* It can change the type by preempting itself; then nobody is the holder, and it works. */
+	assert_int_equal(
+		reserver_preempt(b->res[0], SERVER, SERVER, RESERVATION_EXCLUSIVE_ACCESS_ALL_REGISTRANTS, false), 0);
+	assert_true(sim_reserve_has_key(b->sr, SERVER));
+	assert_int_equal(reserver_preempt(b->res[0], SERVER, CLIENT, EARO, true), 0);
+	assert_false(sim_reserve_has_key(b->sr, CLIENT));
+	assert_int_equal(look(b, 1, 0), -EBADE);
+	assert_int_equal(reserver_unregister(b->res[0], SERVER), 0);
+	set_up(b, EARO);
 	/* Not the holder: now it works. */
 	assert_int_equal(reserver_unregister(b->res[0], SERVER), 0);
 	assert_int_equal(reserver_register(b->res[0], SERVER), 0);
