@@ -190,11 +190,6 @@ int scsi_pr_unregister(struct scsi_port *port, uint64_t key)
 	return send_register(port, OUT_REGISTER, key, 0);
 }
 
-int scsi_pr_reserve(struct scsi_port *port, uint64_t key, enum reservation_type type)
-{
-	return not_supported(send_out(port, OUT_RESERVE, type, key, 0, false));
-}
-
 int scsi_pr_preempt(struct scsi_port *port, uint64_t key, uint64_t victim, enum reservation_type type, bool abort)
 {
 	return not_supported(send_out(port, abort ? OUT_PREEMPT_ABORT : OUT_PREEMPT, type, key, victim, false));
@@ -403,5 +398,32 @@ int scsi_pr_view(struct scsi_port *port, struct reserver_view *ret_view)
 	if (err == -EOPNOTSUPP || err == -EINVAL || err == -EMSGSIZE || err == -EUCLEAN)
 		err = read_keys_and_reservation(port, buf, ret_view);
 	free(buf);
+	return not_supported(err);
+}
+
+/*
+ * Whoever holds it with our key is us by another path, or before the last restart: a new session of the transport
+ * makes a new initiator.
+ */
+static int is_held(struct scsi_port *port, uint64_t key, enum reservation_type type, bool *ret_held)
+{
+	struct reserver_view v;
+	int err = scsi_pr_view(port, &v);
+
+	if (err)
+		return err;
+	*ret_held =
+		v.reserved && v.type == type && (v.holder == key || (v.holder == 0 && reserver_view_has(&v, key)));
+	reserver_view_release(&v);
+	return 0;
+}
+
+int scsi_pr_reserve(struct scsi_port *port, uint64_t key, enum reservation_type type)
+{
+	int err = send_out(port, OUT_RESERVE, type, key, 0, false);
+	bool held = false;
+
+	if (err == -EBUSY && is_held(port, key, type, &held) == 0 && held)
+		return 0;
 	return not_supported(err);
 }

@@ -57,7 +57,11 @@ int scsi_parse_keys(const uint8_t *data, size_t len, struct reserver_view *ret_v
 /* Adds the reservation to a view of keys.  -ESTALE: its generation is another. */
 int scsi_parse_reservation(const uint8_t *data, size_t len, struct reserver_view *view) MUST_CHECK;
 
-/* The real device. */
-int reserver_scsi_open(struct reactor *r, int fd, const char *name, struct reserver **ret_res) MUST_CHECK;
+/*
+ * The real device.  @all_paths: it is one of the device mapper's, over several paths, each of which is an initiator
+ * of its own; keys are then registered through the kernel, which does it on every path.
+ */
+int reserver_scsi_open(struct reactor *r, int fd, bool all_paths, const char *name, struct reserver **ret_res)
+	MUST_CHECK;
 
 #endif

@@ -2,7 +2,10 @@
 /*
  * The reserver of a SCSI device: commands by SG_IO, in helper threads.  Promise: each command ends, by a timeout if
  * the device does not answer; what has become of it then, only reading back tells.
+ *
+ * A device of several paths passes SG_IO to one of them, whichever.  That does for all but registrations.
  */
+#include <linux/pr.h>
 #include <scsi/sg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@ struct sg_port {
 struct scsi_reserver {
 	struct reserver_blocking base;
 	int fd;
+	bool all_paths;
 };
 
 static int sg_answer(const struct sg_io_hdr *hdr, unsigned int len, struct scsi_answer *ret_answer)
@@ -59,31 +63,55 @@ static int sg_command(struct scsi_port *port, const uint8_t cdb[SCSI_PR_CDB_LEN]
 	return sg_answer(&hdr, len, ret_answer);
 }
 
-static int scsi_register(const struct reserver_blocking *b, struct scsi_port *port, uint64_t key)
+/* The kernel's answer is an error, or the status of the path that failed. */
+static int register_paths(int fd, uint64_t old, uint64_t key)
 {
-	int err = scsi_pr_register(port, key);
+	struct pr_registration reg = { .old_key = old, .new_key = key, .flags = old ? 0 : PR_FL_IGNORE_KEY };
+	int status = ioctl(fd, IOC_PR_REGISTER, &reg);
 
+	if (status < 0)
+		return -errno;
+	if (status == SCSI_RESERVATION_CONFLICT)
+		return -EBUSY;
+	return status == 0 ? 0 : -EIO;
+}
+
+static int scsi_register(const struct scsi_reserver *s, struct scsi_port *port, uint64_t key)
+{
+	int err;
+
+	if (s->all_paths)
+		return register_paths(s->fd, 0, key);
+	err = scsi_pr_register(port, key);
 	if (!err && port->forgets)
 		log_warn("%s does not keep reservations through a loss of its power; after one, fenced clients can "
 			 "reach it until Lamina has registered again",
-			 b->res.name);
+			 s->base.res.name);
 	return err;
+}
+
+/* Who preempts himself loses the registrations of his other paths. */
+static int scsi_preempt(const struct scsi_reserver *s, struct scsi_port *port, const struct reserver_command *cmd)
+{
+	int err = scsi_pr_preempt(port, cmd->key, cmd->victim, cmd->type, cmd->abort);
+
+	return !err && s->all_paths && cmd->victim == cmd->key ? register_paths(s->fd, 0, cmd->key) : err;
 }
 
 static int scsi_run(const struct reserver_blocking *b, const struct reserver_command *cmd)
 {
-	struct sg_port sg = { .port.command = sg_command,
-			      .fd = container_of(b, const struct scsi_reserver, base)->fd };
+	const struct scsi_reserver *s = container_of(b, const struct scsi_reserver, base);
+	struct sg_port sg = { .port.command = sg_command, .fd = s->fd };
 
 	switch (cmd->what) {
 	case RESERVER_REGISTER:
-		return scsi_register(b, &sg.port, cmd->key);
+		return scsi_register(s, &sg.port, cmd->key);
 	case RESERVER_UNREGISTER:
-		return scsi_pr_unregister(&sg.port, cmd->key);
+		return s->all_paths ? register_paths(s->fd, cmd->key, 0) : scsi_pr_unregister(&sg.port, cmd->key);
 	case RESERVER_RESERVE:
 		return scsi_pr_reserve(&sg.port, cmd->key, cmd->type);
 	case RESERVER_PREEMPT:
-		return scsi_pr_preempt(&sg.port, cmd->key, cmd->victim, cmd->type, cmd->abort);
+		return scsi_preempt(s, &sg.port, cmd);
 	case RESERVER_VIEW:
 		return scsi_pr_view(&sg.port, cmd->view);
 	}
@@ -95,7 +123,7 @@ static void scsi_end(struct reserver_blocking *b)
 	free(container_of(b, struct scsi_reserver, base));
 }
 
-int reserver_scsi_open(struct reactor *r, int fd, const char *name, struct reserver **ret_res)
+int reserver_scsi_open(struct reactor *r, int fd, bool all_paths, const char *name, struct reserver **ret_res)
 {
 	struct scsi_reserver *s = calloc(1, sizeof(*s));
 
@@ -105,6 +133,7 @@ int reserver_scsi_open(struct reactor *r, int fd, const char *name, struct reser
 	s->base.run = scsi_run;
 	s->base.end = scsi_end;
 	s->fd = fd;
+	s->all_paths = all_paths;
 	*ret_res = &s->base.res;
 	return 0;
 }

@@ -3,12 +3,15 @@
 #include "dev/reserver_scsi.h"
 
 #include <fcntl.h>
+#include <linux/pr.h>
+#include <scsi/sg.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -392,6 +395,160 @@ static void test_many_keys(void **state)
 	assert_int_equal(view_many(20000, &v), -E2BIG);
 }
 
+static void test_reserve_again(void **state)
+{
+	struct script s;
+
+	script_init(&s);
+	say(&s, SCSI_RESERVATION_CONFLICT);
+	say_data(&s, full_status, sizeof(full_status));
+	assert_int_equal(scsi_pr_reserve(&s.port, KEY, EARO), 0);
+	for (int i = 0; i < 3; i++) {
+		say(&s, SCSI_RESERVATION_CONFLICT);
+		say_data(&s, full_status, sizeof(full_status));
+	}
+	assert_int_equal(scsi_pr_reserve(&s.port, 2, EARO), -EBUSY);
+	assert_int_equal(scsi_pr_reserve(&s.port, KEY, RESERVATION_EXCLUSIVE_ACCESS), -EBUSY);
+	s.line[s.nr - 1].answer.got = 3;
+	say_error(&s, -EIO);
+	assert_int_equal(scsi_pr_reserve(&s.port, KEY, EARO), -EBUSY);
+}
+
+/* The kernel under the real device */
+
+static struct {
+	int fd; /* which is the device */
+	struct sg_io_hdr answer;
+	int err;
+	unsigned int nr_sg, nr_register;
+	uint8_t action; /* the last */
+	struct pr_registration registration;
+	int register_status;
+} kernel;
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+static int kernel_sg(struct sg_io_hdr *hdr)
+{
+	kernel.nr_sg++;
+	kernel.action = hdr->cmdp[1];
+	assert_int_equal(hdr->interface_id, 'S');
+	assert_true(hdr->timeout > 0 && hdr->timeout <= 60000);
+	if (hdr->dxfer_direction == SG_DXFER_FROM_DEV)
+		memcpy(hdr->dxferp, full_status, sizeof(full_status));
+	hdr->resid = hdr->dxfer_direction == SG_DXFER_FROM_DEV ? (int)(hdr->dxfer_len - sizeof(full_status)) : 0;
+	if (kernel.answer.resid)
+		hdr->resid = kernel.answer.resid;
+	hdr->status = kernel.answer.status;
+	hdr->host_status = kernel.answer.host_status;
+	hdr->driver_status = kernel.answer.driver_status;
+	errno = kernel.err;
+	return kernel.err ? -1 : 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (fd != kernel.fd)
+		return __real_ioctl(fd, request, arg);
+	if (request == SG_IO)
+		return kernel_sg(arg);
+	assert_int_equal(request, IOC_PR_REGISTER);
+	kernel.nr_register++;
+	kernel.registration = *(struct pr_registration *)arg;
+	errno = EIO;
+	return kernel.register_status;
+}
+
+static FIBER_FN int body_device(void *arg)
+{
+	struct reserver *res = arg;
+	struct reserver_view v;
+
+	assert_int_equal(reserver_register(res, KEY), 0);
+	assert_int_equal(kernel.action, 6);
+	assert_int_equal(reserver_read(res, &v), 0);
+	assert_true(v.holder == KEY && v.nr_keys == 2);
+	reserver_view_release(&v);
+	assert_int_equal(reserver_unregister(res, KEY), 0);
+	assert_int_equal(kernel.action, 0);
+	kernel.answer.status = SCSI_RESERVATION_CONFLICT;
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), -EBUSY);
+	assert_int_equal(kernel.action, 5);
+	kernel.answer = (struct sg_io_hdr){ .host_status = 3 }; /* timeout */
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), -EIO);
+	kernel.answer = (struct sg_io_hdr){ .driver_status = 6 };
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), -EIO);
+	kernel.answer = (struct sg_io_hdr){ .resid = -1 };
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), -EIO);
+	kernel.answer = (struct sg_io_hdr){ .driver_status = 8 }; /* there is sense data */
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), 0);
+	kernel.err = EPERM;
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), -EPERM);
+	assert_int_equal(kernel.nr_register, 0);
+	return 0;
+}
+
+/* Of several paths: the kernel registers. */
+static FIBER_FN int body_paths(void *arg)
+{
+	struct reserver *res = arg;
+
+	assert_int_equal(reserver_register(res, KEY), 0);
+	assert_true(kernel.registration.old_key == 0 && kernel.registration.new_key == KEY);
+	assert_int_equal(kernel.registration.flags, PR_FL_IGNORE_KEY);
+	assert_int_equal(kernel.nr_sg, 0);
+	assert_int_equal(reserver_reserve(res, KEY, EARO), 0);
+	assert_int_equal(reserver_preempt(res, KEY, 1, EARO, true), 0);
+	assert_int_equal(kernel.nr_register, 1);
+	assert_int_equal(kernel.nr_sg, 2);
+	assert_int_equal(reserver_preempt(res, KEY, KEY, EARO, false), 0);
+	assert_int_equal(kernel.nr_register, 2);
+	assert_int_equal(reserver_unregister(res, KEY), 0);
+	assert_true(kernel.registration.old_key == KEY && kernel.registration.new_key == 0);
+	assert_int_equal(kernel.registration.flags, 0);
+	kernel.register_status = SCSI_RESERVATION_CONFLICT;
+	assert_int_equal(reserver_unregister(res, KEY), -EBUSY);
+	kernel.register_status = SCSI_CHECK_CONDITION;
+	assert_int_equal(reserver_register(res, KEY), -EIO);
+	kernel.register_status = -1;
+	assert_int_equal(reserver_register(res, KEY), -EIO);
+	return 0;
+}
+
+static void run_device(bool all_paths, int (*body)(void *arg))
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct reserver *res;
+	struct reactor *r;
+
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.fd = fd;
+	assert_int_equal(reactor_open(NULL, &r), 0);
+	assert_int_equal(reserver_scsi_open(r, fd, all_paths, "disk", &res), 0);
+	assert_int_equal(reactor_run(r, body, res), 0);
+	reserver_close(res);
+	reactor_close(r);
+	close(fd);
+	kernel.fd = -1;
+}
+
+static void test_device(void **state)
+{
+	run_device(false, body_device);
+}
+
+static void test_paths(void **state)
+{
+	run_device(true, body_paths);
+}
+
 /* What is no SCSI device says so, from a helper thread. */
 static FIBER_FN int body_no_device(void *arg)
 {
@@ -440,21 +597,17 @@ static void test_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_without_aptpl),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_tries_again),
-		cmocka_unit_test(test_sense_formats),
-		cmocka_unit_test(test_full_status),
-		cmocka_unit_test(test_full_status_cut),
-		cmocka_unit_test(test_full_status_bad),
-		cmocka_unit_test(test_all_registrants),
-		cmocka_unit_test(test_keys_and_reservation),
-		cmocka_unit_test(test_view_fails),
-		cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_commands),	cmocka_unit_test(test_without_aptpl),
+		cmocka_unit_test(test_errors),		cmocka_unit_test(test_tries_again),
+		cmocka_unit_test(test_sense_formats),	cmocka_unit_test(test_full_status),
+		cmocka_unit_test(test_full_status_cut), cmocka_unit_test(test_full_status_bad),
+		cmocka_unit_test(test_all_registrants), cmocka_unit_test(test_keys_and_reservation),
+		cmocka_unit_test(test_view_fails),	cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_reserve_again),	cmocka_unit_test(test_device),
+		cmocka_unit_test(test_paths),		cmocka_unit_test(test_open),
 	};
 
+	kernel.fd = -1;
 	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
