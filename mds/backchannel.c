@@ -66,6 +66,12 @@ struct backchannel {
 	struct backchannel_slot slots[];
 };
 
+/* What is asked. */
+struct question {
+	const struct nfs_cb_argop4 *op;
+	const struct backchannel_refs *refs; /* NULL: none */
+};
+
 /* What a reply said. */
 struct answer {
 	nfsstat4 sequence; /* CB_SEQUENCE's status; the compound's if there was none */
@@ -410,15 +416,37 @@ static uint32_t highest_slot(const struct backchannel *bc)
 	return highest;
 }
 
-/* The whole request, for free(); @op NULL: CB_SEQUENCE alone.  -EMSGSIZE: more than the client takes. */
-static int request_make(struct backchannel_call *call, const struct nfs_cb_argop4 *op, void **ret_msg,
-			uint32_t *ret_len)
+/* CB_SEQUENCE's list of requests. */
+struct referring {
+	struct referring_call_list4 lists[BACKCHANNEL_REFS_MAX];
+	struct referring_call4 calls[BACKCHANNEL_REFS_MAX];
+};
+
+static void put_refs(const struct backchannel_refs *refs, struct referring *r, struct CB_SEQUENCE4args *args)
+{
+	unsigned int nr = refs ? refs->nr : 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		const struct backchannel_ref *ref = &refs->v[i];
+
+		r->calls[i] = (struct referring_call4){ .rc_sequenceid = ref->seqid, .rc_slotid = ref->slot };
+		memcpy(r->lists[i].rcl_sessionid, ref->session, sizeof(ref->session));
+		r->lists[i].rcl_referring_calls.rcl_referring_calls_len = 1;
+		r->lists[i].rcl_referring_calls.rcl_referring_calls_val = &r->calls[i];
+	}
+	args->csa_referring_call_lists.csa_referring_call_lists_len = nr;
+	args->csa_referring_call_lists.csa_referring_call_lists_val = r->lists;
+}
+
+/* The whole request, for free(); @ask NULL: CB_SEQUENCE alone.  -EMSGSIZE: more than the client takes. */
+static int request_make(struct backchannel_call *call, const struct question *ask, void **ret_msg, uint32_t *ret_len)
 {
 	struct backchannel *bc = call->bc;
 	const struct session *session = bc->session;
 	uint32_t size = (uint32_t)min_u64(session->back.ca_maxrequestsize, BACKCHANNEL_CALL_MAX);
 	struct nfs_cb_argop4 sequence = { .argop = OP_CB_SEQUENCE };
 	struct CB_SEQUENCE4args *args = &sequence.nfs_cb_argop4_u.opcbsequence;
+	struct referring referring;
 	struct wire_compound_out out;
 	struct wire_enc enc;
 	void *msg = malloc(BACKCHANNEL_CALL_MAX);
@@ -430,6 +458,7 @@ static int request_make(struct backchannel_call *call, const struct nfs_cb_argop
 	args->csa_sequenceid = call->slot->seqid + 1;
 	args->csa_slotid = (uint32_t)(call->slot - bc->slots);
 	args->csa_highest_slotid = highest_slot(bc);
+	put_refs(ask ? ask->refs : NULL, &referring, args);
 	wire_enc_init(&enc, msg, size);
 	err = put_header(&enc, session, call->xid);
 	if (!err)
@@ -437,8 +466,8 @@ static int request_make(struct backchannel_call *call, const struct nfs_cb_argop
 		err = wire_cb_args_begin(&out, &enc, "", 0, session->client->minor ? session->client->minor : 2);
 	if (!err)
 		err = wire_cb_args_add(&out, &sequence);
-	if (!err && op)
-		err = wire_cb_args_add(&out, op);
+	if (!err && ask)
+		err = wire_cb_args_add(&out, ask->op);
 	if (err) {
 		free(msg);
 		return err;
@@ -464,7 +493,7 @@ static uint32_t fresh_xid(struct backchannel *bc, const struct conn *conn)
 
 /* -EPIPE: @conn has ended; -EMSGSIZE; -ENOMEM. */
 static int call_send(struct backchannel *bc, struct backchannel_slot *slot, struct conn *conn,
-		     const struct nfs_cb_argop4 *op, struct backchannel_call **ret_call)
+		     const struct question *ask, struct backchannel_call **ret_call)
 {
 	struct backchannel_call *call = malloc(sizeof(*call));
 	uint32_t len;
@@ -473,9 +502,9 @@ static int call_send(struct backchannel *bc, struct backchannel_slot *slot, stru
 
 	if (!call)
 		return -ENOMEM;
-	*call = (struct backchannel_call){ .bc = bc, .slot = slot, .xid = fresh_xid(bc, conn), .alone = !op };
+	*call = (struct backchannel_call){ .bc = bc, .slot = slot, .xid = fresh_xid(bc, conn), .alone = !ask };
 	wait_queue_init(&call->done);
-	err = request_make(call, op, &msg, &len);
+	err = request_make(call, ask, &msg, &len);
 	if (!err) {
 		/* Before it is sent: sending may find that the connection has ended. */
 		list_add_tail(&call->by_conn, &conn->calls);
@@ -514,7 +543,7 @@ static bool is_past(struct backchannel *bc, uint64_t time_ns)
 }
 
 /* Ask until there is an answer, by whatever connection.  -ENOTCONN: there is none (any more). */
-static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *slot, const struct nfs_cb_argop4 *op,
+static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *slot, const struct question *ask,
 			     uint64_t deadline_ns, struct answer *ret_answer)
 {
 	uint64_t give_up_ns = min_u64(deadline_ns, reactor_now_ns(bc->mds->reactor) + RECONNECT_NS);
@@ -523,7 +552,7 @@ static FIBER_FN int exchange(struct backchannel *bc, struct backchannel_slot *sl
 	for (;;) {
 		struct conn *conn = bc->session ? path(bc->session) : NULL;
 		struct backchannel_call *call;
-		int err = conn ? call_send(bc, slot, conn, op, &call) : -EPIPE;
+		int err = conn ? call_send(bc, slot, conn, ask, &call) : -EPIPE;
 
 		if (!err) {
 			sent = true;
@@ -557,11 +586,11 @@ static FIBER_FN int number_store(struct backchannel *bc, struct backchannel_slot
 }
 
 /* One callback in its slot, which is free again after this, unless it returns -ETIMEDOUT.  -EAGAIN: in another. */
-static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *slot, const struct nfs_cb_argop4 *op,
+static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *slot, const struct question *ask,
 			      uint64_t deadline_ns, struct answer *ret_answer)
 {
 	for (unsigned int tries = 0; tries < BACKCHANNEL_TRIES_MAX; tries++) {
-		const struct nfs_cb_argop4 *now = slot->unsure ? NULL : op;
+		const struct question *now = slot->unsure ? NULL : ask;
 		struct answer answer;
 		int err = number_store(bc, slot);
 
@@ -611,7 +640,7 @@ static FIBER_FN int slot_call(struct backchannel *bc, struct backchannel_slot *s
 	return -ETIMEDOUT;
 }
 
-static FIBER_FN int call_client(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+static FIBER_FN int call_client(struct mds *mds, struct client *client, const struct question *ask,
 				uint64_t deadline_ns, struct answer *ret_answer)
 {
 	struct backchannel *bc;
@@ -625,7 +654,7 @@ static FIBER_FN int call_client(struct mds *mds, struct client *client, const st
 		bc->nr_users++;
 		err = slot_take(bc, deadline_ns, &slot);
 		if (!err)
-			err = slot_call(bc, slot, op, deadline_ns, ret_answer);
+			err = slot_call(bc, slot, ask, deadline_ns, ret_answer);
 		put(bc);
 		if (err == -EAGAIN && reactor_now_ns(mds->reactor) >= deadline_ns)
 			err = -ETIMEDOUT;
@@ -638,8 +667,15 @@ static FIBER_FN int call_client(struct mds *mds, struct client *client, const st
 FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status)
 {
+	return backchannel_call_after(mds, client, op, NULL, deadline_ns, ret_status);
+}
+
+FIBER_FN int backchannel_call_after(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+				    const struct backchannel_refs *refs, uint64_t deadline_ns, nfsstat4 *ret_status)
+{
+	const struct question ask = { .op = op, .refs = refs };
 	struct answer answer;
-	int err = call_client(mds, client, op, deadline_ns, &answer);
+	int err = call_client(mds, client, &ask, deadline_ns, &answer);
 
 	if (!err)
 		*ret_status = answer.status;
@@ -649,8 +685,9 @@ FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const stru
 FIBER_FN int backchannel_getattr(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 				 uint64_t deadline_ns, nfsstat4 *ret_status, struct backchannel_attrs *ret_attrs)
 {
+	const struct question ask = { .op = op };
 	struct answer answer;
-	int err = call_client(mds, client, op, deadline_ns, &answer);
+	int err = call_client(mds, client, &ask, deadline_ns, &answer);
 
 	if (err)
 		return err;

@@ -22,6 +22,21 @@ struct conn;
 FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
 			      uint64_t deadline_ns, nfsstat4 *ret_status) MUST_CHECK;
 /*
+ * The same of something that is about requests whose replies the client may not have seen yet: it is told which, and
+ * waits for them (csa_referring_call_lists: 2.10.6.3, 20.9.3).
+ */
+#define BACKCHANNEL_REFS_MAX 4u
+struct backchannel_refs {
+	unsigned int nr;
+	struct backchannel_ref {
+		sessionid4 session;
+		uint32_t slot, seqid;
+	} v[BACKCHANNEL_REFS_MAX];
+};
+FIBER_FN int backchannel_call_after(struct mds *mds, struct client *client, const struct nfs_cb_argop4 *op,
+				    const struct backchannel_refs *refs, uint64_t deadline_ns, nfsstat4 *ret_status)
+	MUST_CHECK;
+/*
  * The same for CB_GETATTR of change and size: after NFS4_OK *@ret_attrs has what was told.
  */
 struct backchannel_attrs {

@@ -15,6 +15,7 @@
 #include "dev/reactor.h"
 #include "mds/backchannel.h"
 #include "mds/client.h"
+#include "mds/layout_guard.h"
 #include "mds/mds.h"
 #include "mds/state.h"
 #include "mds/state_record.h"
@@ -23,6 +24,7 @@
 /* A client that has learnt the end by asking is called back as often. */
 #define COPY_TELL_ASKED 10u
 #define NSEC_PER_SEC	1000000000ull
+#define AGAIN_NS	NSEC_PER_SEC /* when a layout is in the way */
 
 static bool is_abandoned(const struct copy *copy)
 {
@@ -63,12 +65,27 @@ static int step_body(struct txn *txn, const struct inode *inode, void *arg)
 
 static FIBER_FN int run_job(struct copy *copy)
 {
-	const struct data_also also = { .body = step_body, .arg = copy, .log_max = COPY_LOG_WRITE };
+	struct layout_guard guard;
+	const struct data_also also = {
+		.body = step_body,
+		.arg = copy,
+		.log_max = COPY_LOG_WRITE,
+		.guard = &guard.guard,
+	};
+	struct mds *mds = copy->mds;
 	struct copy_job *job = &copy->job;
 	int err = 0;
 
-	while (!err && job->done < job->len)
+	layout_guard_init_own(&guard, mds, false);
+	while (!err && job->done < job->len) {
 		err = is_abandoned(copy) ? -ECANCELED : copy_job_step(job, &also);
+		if (err != -EBUSY)
+			continue;
+		/* A layout is in the way, and is being recalled. */
+		err = 0;
+		if (wait_queue_wait_until(&mds->deleg_gone, reactor_now_ns(mds->reactor) + AGAIN_NS))
+			continue;
+	}
 	return err ? err : txn_wait_durable(job->fs, job->seq);
 }
 

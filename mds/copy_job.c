@@ -93,7 +93,8 @@ static FIBER_FN int shareable(const struct copy_job *job, uint64_t *ret_len)
 static const struct data_also *also_now(struct copy_job *job, uint64_t len, const struct data_also *also)
 {
 	job->next = job->done + len;
-	return job->in_steps || job->next == job->len ? also : NULL;
+	job->plain = (struct data_also){ .guard = also ? also->guard : NULL };
+	return job->in_steps || job->next == job->len ? also : &job->plain;
 }
 
 static void job_did(struct copy_job *job, uint64_t seq, bool written)

@@ -32,8 +32,9 @@ struct copy_job {
 	 * records of @next survives a crash together with them.
 	 */
 	bool in_steps;
-	uint64_t next; /* what done will be after the step that runs */
-	void *buf;     /* COPY_STEP bytes */
+	uint64_t next;		/* what done will be after the step that runs */
+	struct data_also plain; /* of a step that is not the last: who is asked, and nothing else */
+	void *buf;		/* COPY_STEP bytes */
 };
 
 /* -ENOMEM.  @len > 0; [off, off + len) of both are within what files can hold, and do not overlap in one file. */
@@ -41,9 +42,9 @@ int copy_job_init(struct copy_job *job, struct fs *fs, const struct data_range *
 		  uint64_t len) MUST_CHECK;
 void copy_job_release(struct copy_job *job);
 /*
- * One step.  @also goes with the last one, and with all if in_steps.  A source that has become shorter ends the job
- * there: then len is done, and @also was not used.  Errors of data_read(), data_write(), data_clone(),
- * data_deallocate(), data_commit(), and of @also.
+ * One step.  @also goes with the last one, and with all if in_steps; its guard is asked in all.  A source that has
+ * become shorter ends the job there: then len is done, and @also was not used.  Errors of data_read(), data_write(),
+ * data_clone(), data_deallocate(), data_commit(), and of @also.
  */
 FIBER_FN int copy_job_step(struct copy_job *job, const struct data_also *also) MUST_CHECK;
 /* Bytes that would have to be read and written, as far as one can see. */

@@ -8,7 +8,11 @@
 #include <string.h>
 
 #include "mds/backchannel.h"
+#include "mds/compound.h"
 #include "mds/layout_recall_int.h"
+#include "mds/session.h"
+
+static_assert(LAYOUT_CALLS <= BACKCHANNEL_REFS_MAX, "all can be named");
 
 struct number_work {
 	const struct layout_range *range;
@@ -65,10 +69,44 @@ static void fill_recall(const struct layout_range *range, const struct layout *l
 	state_make_stateid(range->mds, &layout->state, &file->lor_stateid);
 }
 
+void layout_note_call(struct layout *layout, const struct compound *c)
+{
+	struct layout_call *call = &layout->gets[layout->nr_gets++ % LAYOUT_CALLS];
+
+	memcpy(call->session, c->session->id, sizeof(call->session));
+	call->slot = (uint32_t)(c->slot - c->session->slots);
+	call->seqid = c->slot->seqid;
+}
+
+/* Whether the reply may not have been received: who has used the slot since, has it. */
+static bool is_open(const struct mds *mds, const struct layout_call *call)
+{
+	const struct session *session = session_find(mds, call->session);
+
+	return session && call->slot < session->nr_slots && session->slots[call->slot].seqid == call->seqid;
+}
+
+static void fill_refs(const struct mds *mds, const struct layout *layout, struct backchannel_refs *ret_refs)
+{
+	ret_refs->nr = 0;
+	for (unsigned int i = 0; i < LAYOUT_CALLS && i < layout->nr_gets; i++) {
+		const struct layout_call *call = &layout->gets[i];
+		struct backchannel_ref *ref = &ret_refs->v[ret_refs->nr];
+
+		if (!is_open(mds, call))
+			continue;
+		memcpy(ref->session, call->session, sizeof(ref->session));
+		ref->slot = call->slot;
+		ref->seqid = call->seqid;
+		ret_refs->nr++;
+	}
+}
+
 FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, uint32_t *seqid,
 			     nfsstat4 *ret_status)
 {
 	struct layout *layout = layout_range_find(range);
+	struct backchannel_refs refs;
 	struct nfs_cb_argop4 op;
 	uint8_t fh[FH_SIZE];
 	int err;
@@ -82,5 +120,6 @@ FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline
 	if (!layout)
 		return -ENOENT;
 	fill_recall(range, layout, fh, &op);
-	return backchannel_call(range->mds, layout->state.client, &op, deadline_ns, ret_status);
+	fill_refs(range->mds, layout, &refs);
+	return backchannel_call_after(range->mds, layout->state.client, &op, &refs, deadline_ns, ret_status);
 }

@@ -13,9 +13,7 @@
 
 #include "dev/fiber.h"
 #include "dev/log.h"
-#include "mds/compound.h"
 #include "mds/config.h"
-#include "mds/session.h"
 
 #define RECALLS_MAX    256u		   /* fibers */
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
@@ -322,15 +320,6 @@ bool layout_recall_is_under_way(const struct mds *mds, uint64_t ino)
 			return true;
 	}
 	return false;
-}
-
-void layout_note_call(struct layout *layout, const struct compound *c)
-{
-	struct layout_call *call = &layout->gets[layout->nr_gets++ % LAYOUT_CALLS];
-
-	memcpy(call->session, c->session->id, sizeof(call->session));
-	call->slot = (uint32_t)(c->slot - c->session->slots);
-	call->seqid = c->slot->seqid;
 }
 
 /* Hosts that had lost layouts when the server went down. */
