@@ -146,7 +146,7 @@ static FIBER_FN int recall_step(const struct recall *r, const struct layout_rang
 	if (layout_range_has(range, GRANT_HELD))
 		return recall_held(r, range);
 	r->mds->layouts->counts.lates++;
-	return layout_take(range, GRANT_LATE, false);
+	return layout_settle(r->mds, r->number, range->first, range->end);
 }
 
 static FIBER_FN void recall_one(const struct recall *r)

@@ -108,11 +108,8 @@ static FIBER_FN int release_lates(struct mds *mds, struct client *client)
 		while ((layout = release_next(client, &pos)))
 			if (!layout->state.revoked && !grants_have(&layout->grants, GRANT_HELD))
 				break;
-		if (layout) {
-			struct layout_range range = { mds, layout->state.number, 0, GRANT_END };
-
-			err = layout_take(&range, GRANT_LATE, false);
-		}
+		if (layout)
+			err = layout_settle(mds, layout->state.number, 0, GRANT_END);
 	} while (!err && layout);
 	return err;
 }

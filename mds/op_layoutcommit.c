@@ -107,6 +107,9 @@ static nfsstat4 layoutcommit_check(const struct layoutcommit *w, const struct da
 	struct layout *layout = NULL;
 	nfsstat4 status = layout_find(w->c, &w->stateid, &layout);
 
+	/* Linux takes it for success, and what it has written would vanish without a word (client rule 8). */
+	if (status == NFS4ERR_DELEG_REVOKED)
+		return NFS4ERR_BAD_STATEID;
 	if (status)
 		return status;
 	if (layout_wire_type(layout->kind) != w->args->loca_layoutupdate.lou_type)
