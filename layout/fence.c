@@ -363,11 +363,28 @@ FIBER_FN int fence_lift(struct fence *fence, uint64_t key)
 	after.entry.proof = FENCE_BY_NOTHING;
 	after.entry.since_ns = after.entry.took_ns = 0;
 	after.entry.tries = 0;
-	err = host->entry.state == FENCE_NONE ? -ENOENT : fence_save(fence, &after);
+	err = host->entry.state == FENCE_NONE ? -ENOENT : host->entry.held ? -EPERM : fence_save(fence, &after);
 	if (!err) {
 		host->entry = after.entry;
 		log_info("key 0x%" PRIx64 ", \"%s\", is not fenced any more", key, host->entry.owner);
 	}
+	host_release(host);
+	return err;
+}
+
+FIBER_FN int fence_hold(struct fence *fence, uint64_t key, bool held)
+{
+	struct fence_host *host = NULL;
+	struct fence_host after;
+	int err = host_take(fence, key, &host);
+
+	if (err)
+		return err;
+	after = *host;
+	after.entry.held = held;
+	err = host->entry.held == held ? 0 : fence_save(fence, &after);
+	if (!err)
+		host->entry.held = held;
 	host_release(host);
 	return err;
 }
@@ -395,6 +412,16 @@ bool fence_entry(const struct fence *fence, unsigned int i, struct fence_entry *
 		}
 	}
 	return false;
+}
+
+bool fence_entry_of(const struct fence *fence, uint64_t key, struct fence_entry *ret_entry)
+{
+	const struct fence_host *host = host_find(fence, key);
+
+	if (!host || host->entry.state == FENCE_NONE)
+		return false;
+	*ret_entry = host->entry;
+	return true;
 }
 
 FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct reserver_view *ret_view)

@@ -91,8 +91,13 @@ FIBER_FN int fence_client(struct fence *fence, uint64_t key, unsigned int kinds,
 			  enum fence_proof *ret_proof) MUST_CHECK;
 /* A person vouches that the host is cut off. */
 FIBER_FN int fence_vouch(struct fence *fence, uint64_t key) MUST_CHECK;
-/* The host is back and clean: it may register and get layouts again. -ENOENT: it was not fenced. */
+/*
+ * The host is back and clean: it may register and get layouts again. -ENOENT: it was not fenced; -EPERM: a person
+ * fenced it, and only a person lifts that.
+ */
 FIBER_FN int fence_lift(struct fence *fence, uint64_t key) MUST_CHECK;
+/* A person's fence, or no longer: before fence_client(), and before fence_lift(). */
+FIBER_FN int fence_hold(struct fence *fence, uint64_t key, bool held) MUST_CHECK;
 enum fence_state fence_state_of(const struct fence *fence, uint64_t key) MUST_CHECK;
 /* Whether fence_client() is at work on it: its state will soon be another. */
 bool fence_is_busy(const struct fence *fence, uint64_t key) MUST_CHECK;
@@ -104,12 +109,15 @@ struct fence_entry {
 	enum fence_proof proof;
 	uint64_t since_ns; /* wall clock */
 	unsigned int tries;
+	bool held;	  /* a person fenced it */
 	uint64_t took_ns; /* from the decision to the proof; 0: not proved */
 	char why[128];	  /* not proved: what stands against it */
 	char owner[128];  /* as clients call themselves, without what cannot be shown */
 };
 /* The entry number @i, in no order; false: there are no more. */
 bool fence_entry(const struct fence *fence, unsigned int i, struct fence_entry *ret_entry);
+/* The one of @key; false: it is not fenced. */
+bool fence_entry_of(const struct fence *fence, uint64_t key, struct fence_entry *ret_entry);
 /* Read the keys of device @index now. For "lamina status" and "lamina fence", which prove what they say.  -ENODEV: it
  * has no reservations. */
 FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct reserver_view *ret_view) MUST_CHECK;

@@ -136,6 +136,7 @@ int fence_key_decode(const struct fs *fs, const struct item *item, struct fence_
 	e->tries = le32_get(rec->tries);
 	e->state = (enum fence_state)rec->state;
 	e->proof = (enum fence_proof)rec->proof;
+	e->held = rec->held != 0;
 	ret_host->undrained = rec->undrained != 0;
 	owner = (const uint8_t *)item->val + sizeof(*rec);
 	len = min_u64(item->len - sizeof(*rec), sizeof(e->owner) - 1);
@@ -178,5 +179,6 @@ int fence_key_save(struct txn *txn, const struct fence_host *host)
 	rec->state = (uint8_t)e->state;
 	rec->proof = (uint8_t)e->proof;
 	rec->undrained = host->undrained;
+	rec->held = e->held;
 	return txn_put(txn, item_key(place), bytes, item.len);
 }

@@ -18,7 +18,7 @@ struct disk_fence_key {
 	uint8_t state;	   /* enum fence_state */
 	uint8_t proof;	   /* enum fence_proof */
 	uint8_t undrained; /* 1: its registration was taken away somewhere, its commands were not aborted */
-	uint8_t zero;
+	uint8_t held;	   /* 1: a person fenced it */
 };
 
 static_assert(sizeof(struct disk_fence_key) == 32, "key");

@@ -234,6 +234,8 @@ FIBER_FN bool layout_lift(struct mds *mds, uint64_t key)
 	if (fence_state_of(fence, key) != FENCE_PROVED || !host_is_clean(mds, key))
 		return false;
 	err = fence_lift(fence, key);
+	if (err == -EPERM)
+		return false;
 	if (err && err != -ENOENT) {
 		log_warn("key 0x%016" PRIx64 " stays fenced for now: %s", key, strerror(-err));
 		return false;

@@ -247,7 +247,7 @@ static const struct row fields[] = {
 	F(disk_fence_key, state),
 	F(disk_fence_key, proof),
 	F(disk_fence_key, undrained),
-	F(disk_fence_key, zero),
+	F(disk_fence_key, held),
 	F(record_copy, src),
 	F(record_copy, dst),
 	F(record_copy, len),

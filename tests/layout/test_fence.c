@@ -404,6 +404,27 @@ static FIBER_FN void vouch_main(struct store *s, void *arg)
 	world_down(w);
 }
 
+/* What a person fences only a person lifts. */
+static FIBER_FN void hold_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+	struct fence_entry e;
+
+	world_up(w);
+	host_join(&w->victim, w->key);
+	assert_int_equal(fence_hold(w->fence, w->key, true), 0);
+	fence_it(w, w->key);
+	assert_int_equal(fence_lift(w->fence, w->key), -EPERM);
+	world_restart(w);
+	assert_int_equal(fence_lift(w->fence, w->key), -EPERM);
+	assert_true(fence_entry_of(w->fence, w->key, &e) && e.held);
+	check_fenced(w);
+	assert_int_equal(fence_hold(w->fence, w->key, false), 0);
+	assert_int_equal(fence_lift(w->fence, w->key), 0);
+	assert_false(fence_entry_of(w->fence, w->key, &e));
+	world_down(w);
+}
+
 /* A target that lost everything: first the reservation is there again, then the fence means something. */
 static FIBER_FN void lost_main(struct store *s, void *arg)
 {
@@ -635,6 +656,7 @@ FENCE_TEST(hangs)
 FENCE_TEST(interrupted)
 FENCE_TEST(fails)
 FENCE_TEST(vouch)
+FENCE_TEST(hold)
 FENCE_TEST(lost)
 FENCE_TEST(errors)
 FENCE_TEST(foreign)
@@ -647,14 +669,15 @@ FENCE_TEST(bad_command)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys),	cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_plain),	cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_hangs),	cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_fails),	cmocka_unit_test(test_vouch),
-		cmocka_unit_test(test_lost),	cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_foreign), cmocka_unit_test(test_rejoin),
-		cmocka_unit_test(test_type),	cmocka_unit_test(test_time),
-		cmocka_unit_test(test_command), cmocka_unit_test(test_bad_command),
+		cmocka_unit_test(test_keys),	    cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_hangs),	    cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_fails),	    cmocka_unit_test(test_vouch),
+		cmocka_unit_test(test_hold),	    cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_rejoin),	    cmocka_unit_test(test_type),
+		cmocka_unit_test(test_time),	    cmocka_unit_test(test_command),
+		cmocka_unit_test(test_bad_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
