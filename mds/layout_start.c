@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/log.h"
 #include "layout/fence_record.h"
 #include "mds/compound.h"
 #include "mds/layout.h"
@@ -28,17 +27,6 @@ static unsigned int kinds_wanted(const struct config *config)
 			kinds |= config->exports[i].rules[j].layouts;
 	}
 	return kinds;
-}
-
-static void log_kinds(const struct layouts *layouts, unsigned int wanted)
-{
-	if (layouts->kinds & LAYOUT_SCSI)
-		log_info("layouts: SCSI type (RFC 8154), key 0x%016llx",
-			 (unsigned long long)fence_own_key(layouts->fence));
-	else if (layouts->kinds & LAYOUT_BLOCK)
-		log_warn("layouts: block type (RFC 5663): the devices cannot keep out a client that is cut off");
-	else if (wanted)
-		log_info("layouts: none; clients read and write through the server");
 }
 
 static FIBER_FN int start_fence(struct mds *mds, struct layouts *layouts, struct why *why)
@@ -76,7 +64,6 @@ FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, 
 		return err;
 	}
 	layouts->kinds = layouts->devices.offers & wanted;
-	log_kinds(layouts, wanted);
 	mds->layouts = layouts;
 	return 0;
 }

@@ -27,6 +27,7 @@
 #include "mds/server.h"
 #include "tools/cmd.h"
 #include "tools/serve_int.h"
+#include "tools/serve_source.h"
 
 #define MESSAGE_MAX   1024
 #define QUEUE_MIN     256
@@ -106,6 +107,8 @@ static FIBER_FN int serve_mount(struct serve *s)
 
 	for (unsigned int i = 0; !err && i < s->config->nr_devices; i++)
 		err = device_open(s, s->config->devices[i]);
+	if (!err)
+		err = sources_open(s);
 	if (err)
 		return err;
 	err = fs_mount(s->reactor, s->devs, s->nr_devs, &options, &s->fs, &why);
@@ -130,6 +133,7 @@ static FIBER_FN int serve_unmount(struct serve *s)
 				strerror(-err));
 	}
 	s->fs = NULL;
+	sources_close(s);
 	while (s->nr_devs > 0)
 		blkdev_close(s->devs[--s->nr_devs]);
 	return err;
@@ -140,7 +144,9 @@ static FIBER_FN int serve_unmount(struct serve *s)
 /* A killed server's addresses may take the same moment as its devices. */
 static FIBER_FN int serve_start(struct serve *s)
 {
-	const struct server_options options = { .discard_state = s->discard_state };
+	const struct server_options options = { .discard_state = s->discard_state,
+						.sources = s->sources->v,
+						.nr_sources = s->sources->nr };
 	uint64_t deadline = reactor_now_ns(s->reactor) + LET_GO_NS;
 	struct why why = { "" };
 	int err = net_open(s->reactor, &s->net);

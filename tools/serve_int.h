@@ -12,6 +12,7 @@
 struct config;
 struct fs;
 struct mds;
+struct serve_sources;
 
 /* What systemd is told, if it wants to know. */
 struct notify {
@@ -37,6 +38,7 @@ struct serve {
 	bool stop; /* somebody wants us to end */
 	struct blkdev *devs[VOLUME_DEVICES_MAX];
 	unsigned int nr_devs;
+	struct serve_sources *sources; /* NULL: none yet */
 	struct fs *fs;
 	struct net *net;
 	struct mds *mds;

@@ -8,11 +8,13 @@
 #include "dev/log.h"
 #include "extent/fs.h"
 #include "mds/config.h"
+#include "mds/layout.h"
 #include "mds/mds.h"
 #include "tools/serve_int.h"
 #include "tools/volume.h"
 
-#define UUID_TEXT 37
+#define UUID_TEXT	37
+#define DESIGNATOR_TEXT 80
 
 static void report_devices(const struct serve *s)
 {
@@ -24,6 +26,47 @@ static void report_devices(const struct serve *s)
 		log_info("device %s: %s, %s", info->name, size_text(info->size, size),
 			 info->volatile_cache ? "volatile write cache: commits flush it" : "no volatile write cache");
 	}
+}
+
+/* Hexadecimal digits, as in the names of /dev/disk/by-id. */
+static const char *designator_text(const struct designator *d, char text[DESIGNATOR_TEXT])
+{
+	int len = snprintf(text, DESIGNATOR_TEXT, "%s", d->type == DESIGNATOR_NAA ? "naa." : "eui.");
+
+	for (unsigned int i = 0; i < d->len && len + 3 < DESIGNATOR_TEXT; i++)
+		len += snprintf(text + len, (size_t)(DESIGNATOR_TEXT - len), "%02x", d->bytes[i]);
+	return text;
+}
+
+/* Which types of layout there are, and what stands against the others. */
+static void report_layouts(const struct serve *s)
+{
+	const struct layouts *layouts = s->mds->layouts;
+	char name[DESIGNATOR_TEXT];
+
+	for (unsigned int i = 0; i < layouts->devices.nr; i++) {
+		const struct layout_device *d = &layouts->devices.v[i];
+
+		if (d->offers & LAYOUT_SCSI)
+			log_info("device %s: clients reach it as %s, key 0x%" PRIx64
+				 " of this server is registered%s",
+				 d->dev->info.name, designator_text(&d->designator, name),
+				 fence_own_key(layouts->fence),
+				 d->reserver->is_emulated ? "; emulated, for Lamina's own programs only" : "");
+		else
+			log_info("device %s: no layouts of the SCSI type: %s", d->dev->info.name, d->why_not_scsi);
+	}
+	if (layouts->kinds & LAYOUT_SCSI)
+		log_info("layouts: SCSI type; clients read and write the devices themselves");
+	else if (layouts->kinds & LAYOUT_BLOCK)
+		log_warn("layouts: block type; no device can keep out a client that is cut off%s",
+			 s->config->fence_command[0] ? ", only fence_command"
+						     : ": the server waits, and believes its silence");
+	else if (layouts->devices.offers & LAYOUT_BLOCK)
+		log_info("layouts: none, clients read and write through the server; on these devices there could be "
+			 "those of the block type, if an export has layouts = [ \"block\" ]");
+	else
+		log_info("layouts: none, clients read and write through the server");
 }
 
 static void report_addresses(const struct config *cfg)
@@ -78,6 +121,7 @@ void report_start(const struct serve *s)
 	log_info("lamina " LAMINA_VERSION ": volume \"%s\", uuid %s, %" PRIu64 " inodes", fs_name(s->fs), uuid,
 		 stats.inodes);
 	report_devices(s);
+	report_layouts(s);
 	report_found(s, &stats);
 	report_exports(s->config);
 	report_addresses(s->config);
