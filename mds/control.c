@@ -46,6 +46,7 @@ static FIBER_FN void answer_status(struct control_conn *conn)
 {
 	struct json_object *o = control_status(&conn->control->opt);
 
+	control_add_layouts(o, conn->control->opt.mds);
 	control_out_json(&conn->out, o);
 	json_object_put(o);
 }
@@ -87,11 +88,16 @@ static FIBER_FN const char *evict(struct mds *mds, const char *id_text, bool for
 	return err == -EBUSY ? "the client is just changing; ask again" : strerror(-err);
 }
 
-static FIBER_FN void answer_evict(struct control_conn *conn, struct json_object *request)
+static bool is_forced(struct json_object *request)
 {
 	struct json_object *force = NULL;
-	bool is_forced = json_object_object_get_ex(request, "force", &force) && json_object_get_boolean(force);
-	const char *why = evict(conn->control->opt.mds, text_of(request, "client"), is_forced);
+
+	return json_object_object_get_ex(request, "force", &force) && json_object_get_boolean(force);
+}
+
+static FIBER_FN void answer_evict(struct control_conn *conn, struct json_object *request)
+{
+	const char *why = evict(conn->control->opt.mds, text_of(request, "client"), is_forced(request));
 
 	if (why)
 		control_out_error(&conn->out, why);
@@ -120,6 +126,10 @@ static FIBER_FN void answer_object(struct control_conn *conn, const char *line)
 		control_out_error(&conn->out, "the request is not an object with a \"command\"");
 	else if (strcmp(command, "evict") == 0)
 		answer_evict(conn, o);
+	else if (strcmp(command, "fence") == 0)
+		control_fence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
+	else if (strcmp(command, "unfence") == 0)
+		control_unfence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
 	else
 		answer(conn, command);
 	json_object_put(o);

@@ -9,10 +9,12 @@
  *	status				how the server is
  *	clients				who uses it
  *	{"command": "evict", "client": "5f00000001", "force": true}	forget a client
+ *	{"command": "fence", "client": "5f00000001", "force": true}	cut its host off from the devices
+ *	{"command": "unfence", "client": "5f00000001", "force": true}	and let it come back
  *
  * A request without arguments may also be written as an object.  What goes wrong is answered with an object that
- * has one member, "error".  The documents are described in lamina-status(8) and lamina-clients(8).  Only the
- * server's user may connect: the socket's mode is 0600.
+ * has one member, "error".  The documents are described in lamina-status(8), lamina-clients(8) and lamina-fence(8).
+ *Only the server's user may connect: the socket's mode is 0600.
  */
 
 #include "dev/base.h"

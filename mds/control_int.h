@@ -39,5 +39,16 @@ struct json_object *control_add_array(struct json_object *o, const char *name);
 /* The answers. */
 struct json_object *control_status(const struct control_options *opt);
 FIBER_FN void control_clients(const struct control_options *opt, struct control_out *out);
+FIBER_FN void control_fence(struct mds *mds, const char *client, bool force, struct control_out *out);
+FIBER_FN void control_unfence(struct mds *mds, const char *client, bool force, struct control_out *out);
+
+/* control_devices.c */
+#define CONTROL_FENCES_MAX 1000u /* that are shown */
+struct fence_entry;
+/* Member "layouts"; asks the devices. */
+FIBER_FN void control_add_layouts(struct json_object *top, struct mds *mds);
+/* Member "devices"; @ret_seen (may be NULL): @key is registered with one, or one does not say. */
+FIBER_FN void control_add_devices(struct json_object *top, struct mds *mds, uint64_t key, bool *ret_seen);
+void control_fill_fence(struct json_object *o, const struct fence_entry *e);
 
 #endif

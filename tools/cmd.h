@@ -30,5 +30,7 @@ int cmd_check(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_clients(int argc, char **argv);
+int cmd_fence(int argc, char **argv);
+int cmd_unfence(int argc, char **argv);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/ask.h"
 #include "tools/cmd.h"
@@ -114,6 +115,50 @@ static void print_tables(struct json_object *o)
 		       ask_u64(calls, "failed"));
 }
 
+static void print_layout_device(struct json_object *dev)
+{
+	const char *error = ask_text(dev, "error"), *why = ask_text(dev, "why_not_scsi");
+
+	printf("  %s, id %s\n", ask_text(dev, "path"), ask_text(dev, "id"));
+	if (why[0])
+		printf("    no layouts of the SCSI type: %s\n", why);
+	if (error[0])
+		printf("    its keys cannot be read: %s\n", error);
+	else if (ask_member(dev, "keys"))
+		printf("    %s; %" PRIu64 " keys registered%s\n",
+		       ask_text(dev, "reservation")[0] ? ask_text(dev, "reservation") : "not reserved",
+		       ask_u64(dev, "nr_keys"), ask_bool(dev, "emulated") ? "; emulated" : "");
+}
+
+static void print_layout_fence(struct json_object *fence)
+{
+	bool is_proved = strcmp(ask_text(fence, "state"), "proved") == 0;
+
+	printf("  %s key %s, \"%s\"", is_proved ? "fenced:" : "NOT PROVED TO BE CUT OFF:", ask_text(fence, "key"),
+	       ask_text(fence, "owner"));
+	if (is_proved)
+		printf(", proved by %s after %.1f ms\n", ask_text(fence, "proof"),
+		       ask_double(fence, "took_seconds") * 1e3);
+	else
+		printf(", %" PRIu64 " tries: %s\n", ask_u64(fence, "tries"), ask_text(fence, "why"));
+}
+
+static void print_layouts(struct json_object *o)
+{
+	struct json_object *layouts = ask_member(o, "layouts"), *types = ask_member(layouts, "types");
+	struct json_object *devices = ask_member(layouts, "devices"), *fences = ask_member(layouts, "fences");
+	size_t nr_types = types ? json_object_array_length(types) : 0;
+
+	print_bounded(o, "layouts");
+	for (size_t i = 0; i < nr_types; i++)
+		printf("%s%s type", i ? ", " : ", of ", json_object_get_string(json_object_array_get_idx(types, i)));
+	puts(nr_types ? "" : ", none are given out");
+	for (size_t i = 0; devices && i < json_object_array_length(devices); i++)
+		print_layout_device(json_object_array_get_idx(devices, i));
+	for (size_t i = 0; fences && i < json_object_array_length(fences); i++)
+		print_layout_fence(json_object_array_get_idx(fences, i));
+}
+
 struct operation {
 	const char *name;
 	uint64_t count;
@@ -193,6 +238,7 @@ int cmd_status(int argc, char **argv)
 		print_head(o);
 		print_space(o);
 		print_tables(o);
+		print_layouts(o);
 		print_operations(o);
 	}
 	json_object_put(o);

@@ -20,6 +20,8 @@ static const struct cmd commands[] = {
 	{ "serve", "serve a volume to NFS clients", cmd_serve },
 	{ "status", "tell how the running server is", cmd_status },
 	{ "clients", "tell who uses the running server", cmd_clients },
+	{ "fence", "cut a client off from the devices", cmd_fence },
+	{ "unfence", "let a fenced client use the devices again", cmd_unfence },
 	{ "demo", "kill the store at work, and find everything again", cmd_demo },
 	{ NULL, NULL, NULL },
 };
