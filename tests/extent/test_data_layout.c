@@ -580,14 +580,15 @@ FIBER_FN static void do_two_holders(struct store *s, void *arg)
 {
 	for (unsigned int behind = 0; behind < 2; behind++) {
 		struct party *p = party_new(s);
+		uint64_t size = behind ? BLK : 100;
 
 		CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 4), 0);
 		CHECK_EQ(data_holder_get(&p->b, &p->f, 10, 12), 0);
 		scribble(p, &p->a, 0, 4, 'a');
-		CHECK_EQ(commit(p, &p->a, 0, behind ? 4 : 1, 100), 0);
+		CHECK_EQ(commit(p, &p->a, 0, behind ? 4 : 1, size), 0);
 		scribble(p, &p->b, 10, 2, 'b');
 		CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), -EBUSY);
-		CHECK_EQ(data_file_size(&p->f), 100);
+		CHECK_EQ(data_file_size(&p->f), size);
 		CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 		/* Nothing of the others goes: what is its own it may commit. */
 		CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), behind ? -EBUSY : 0);
@@ -597,8 +598,8 @@ FIBER_FN static void do_two_holders(struct store *s, void *arg)
 			scribble(p, &p->b, 10, 2, 'b');
 			CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), 0);
 		}
-		expect(p, 0, 100, 'a');
-		expect(p, 100, 10 * BLK, 0);
+		expect(p, 0, size, 'a');
+		expect(p, size, 10 * BLK, 0);
 		expect(p, 10 * BLK, 11 * BLK, 'b');
 		CHECK_EQ(data_holder_return(&p->b, &p->f), 0);
 		data_file_unlink(s, "f");
