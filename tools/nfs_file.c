@@ -23,6 +23,9 @@ FIBER_FN int nfs_file_send(struct nfs_session *session, struct nfs_compound *c)
 
 	for (;;) {
 		err = nfs_session_send(session, c);
+		/* The reply was lost, and nobody was to keep it: the request is made anew. */
+		if (!err && c->status == NFS4ERR_RETRY_UNCACHED_REP && !c->cachethis && reactor_now_ns(r) < deadline)
+			continue;
 		if (err || (c->status != NFS4ERR_DELAY && c->status != NFS4ERR_GRACE) ||
 		    reactor_now_ns(r) >= deadline)
 			return err;

@@ -44,9 +44,11 @@ FIBER_FN int nfs_session_slot_take(struct nfs_session *session, uint64_t deadlin
 {
 	int err = 0;
 
-	while (!session_find_slot(session, ret_slot)) {
+	while (session->is_stopped || !session_find_slot(session, ret_slot)) {
 		if (err)
 			return err;
+		if (session->is_stopped)
+			return -ECONNRESET;
 		err = wait_queue_wait_until(&session->slot_came, deadline_ns);
 	}
 	return 0;
@@ -130,7 +132,15 @@ static FIBER_FN int session_ready(struct nfs_session *session, struct nfs_sessio
 
 static bool is_over(struct nfs_session *session, uint64_t deadline_ns)
 {
-	return reactor_now_ns(session->client->reactor) >= deadline_ns;
+	return session->is_stopped || reactor_now_ns(session->client->reactor) >= deadline_ns;
+}
+
+void nfs_session_stop(struct nfs_session *session)
+{
+	session->is_stopped = true;
+	for (uint32_t i = 0; i < session->nr_conns; i++)
+		nfs_conn_drop(session->conns[i].conn);
+	wait_queue_wake_all(&session->slot_came);
 }
 
 /* Get the request to the server: the first time, or once more after the connection broke. */

@@ -41,6 +41,7 @@ struct nfs_session {
 	struct channel_attrs4 fore; /* that were granted */
 	struct channel_attrs4 back;
 	struct nfs_backchannel channel;
+	bool is_stopped; /* nfs_session_stop() */
 	uint32_t nr_slots;
 	uint32_t target_highest; /* the server's wish: the highest slot to use */
 	uint32_t status_flags;	 /* of the last SEQUENCE */
@@ -82,6 +83,12 @@ FIBER_FN void nfs_session_discard(struct nfs_session *session);
 FIBER_FN int nfs_session_add_conn(struct nfs_session *session, struct nfs_conn *conn, channel_dir_from_client4 dir)
 	MUST_CHECK;
 void nfs_session_remove_conn(struct nfs_session *session, struct nfs_conn *conn);
+
+/*
+ * The client is given up: nothing is sent again after a broken connection, nothing new is sent, calls in flight end
+ * with -ECONNRESET.
+ */
+void nfs_session_stop(struct nfs_session *session);
 
 /* Begin a compound of this session's client in @c: minor version, user, time. */
 void nfs_session_begin(const struct nfs_session *session, struct nfs_compound *c);
