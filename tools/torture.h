@@ -47,8 +47,13 @@ struct torture_options {
 	uint64_t file_bytes; /* largest size of a file (4 MiB) */
 	layouttype4 type;
 	uint32_t minorversion;
-	bool ranges; /* half of the hosts honour ranges of recalls */
+	bool ranges;	     /* half of the hosts honour ranges of recalls, the others are as Linux */
+	bool sleeps;	     /* fibers pause between steps, at random: what has to be in the simulated world */
+	bool removes;	     /* what was made is removed when all is well */
+	uint64_t timeout_ns; /* of a request, with all that it is sent again; 0: 60 s */
 };
+
+struct torture;
 
 /* What the caller provides: where the hosts live. */
 struct torture_world {
@@ -58,8 +63,15 @@ struct torture_world {
 	struct sock_addr addr;
 	char path[512]; /* the directory for the test, from the pseudo root */
 	struct pnfs_finder (*finder)(void *owner, unsigned int host);
-	/* A line of progress, for people; may be NULL. */
+	/* A line of progress each second, for people; may be NULL. */
 	void (*progress)(void *owner, const char *line);
+	/* Of the simulated world; may be NULL: */
+	/* Host @host has crashed: its connections end as those of a killed process. */
+	void (*crashed)(void *owner, unsigned int host);
+	/* Work begins. */
+	void (*begin)(void *owner, struct torture *t);
+	/* Work has ended; returns when no disaster will come any more and the server stands. */
+	FIBER_FN void (*calm_down)(void *owner);
 	void *owner;
 };
 
@@ -73,6 +85,8 @@ struct torture_finding {
 
 struct torture_report {
 	uint64_t steps, writes, reads, bytes_written, bytes_read;
+	uint64_t files, blocks; /* that were read back at the end */
+	uint64_t losses;	/* times that a host had to begin anew: it crashed, or the server had given it up */
 	uint64_t lost, stale, misplaced, torn, io, fence, late;
 	uint64_t late_refused;	 /* late writes that the device refused, as it must */
 	uint64_t misbehaved;	 /* times that a host was as bad as it could be */
@@ -91,6 +105,20 @@ struct torture_report {
 FIBER_FN int torture_run(const struct torture_options *opt, const struct torture_world *world,
 			 struct torture_report *ret_report, struct why *why) MUST_CHECK;
 bool torture_is_clean(const struct torture_report *report) MUST_CHECK;
+
+/*
+ * Disasters, for world->begin and whoever it starts.  A host that crashes forgets everything, and comes back by
+ * itself after @down_ns.
+ */
+unsigned int torture_nr_hosts(const struct torture *t);
+void torture_crash(struct torture *t, unsigned int host, uint64_t down_ns);
+/* What happens to host @host from now on is not its fault: it is being cut off, say. */
+void torture_excuse(struct torture *t, unsigned int host);
+/* All hosts crash and stay down; when this returns none has a device open.  Until torture_power_on(). */
+FIBER_FN void torture_power_off(struct torture *t);
+void torture_power_on(struct torture *t);
+/* Work is going on. */
+bool torture_is_running(const struct torture *t) MUST_CHECK;
 const char *torture_work_name(enum torture_work work);
 
 #endif
