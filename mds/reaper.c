@@ -23,6 +23,18 @@ struct reaper_hint {
 	uint64_t ino;
 };
 
+/*
+ * A file that is held by layouts alone: nobody gives those back by himself.  As long as it is open they are of use,
+ * and it comes here again when it is closed.
+ */
+static void reaper_ask(struct mds *mds, uint64_t ino)
+{
+	const struct file *file = file_find(mds, ino);
+
+	if (file && file->nr_opens == 0 && file->nr_delegs == 0)
+		layout_recall_file(mds, ino);
+}
+
 void reaper_consider(struct mds *mds, uint64_t ino)
 {
 	struct reaper_hint *hint;
@@ -31,8 +43,7 @@ void reaper_consider(struct mds *mds, uint64_t ino)
 	if (!mds->reap_runs)
 		return;
 	if (state_file_is_open(mds, ino)) {
-		/* Nobody gives a layout of it back by himself. */
-		layout_recall_file(mds, ino);
+		reaper_ask(mds, ino);
 		return;
 	}
 	hint = mds->nr_reap < REAPER_QUEUE_MAX ? calloc(1, sizeof(*hint)) : NULL;
@@ -111,7 +122,7 @@ FIBER_FN static void reaper_scan(struct mds *mds)
 		if (!state_file_is_open(mds, next.ino))
 			reaper_take(mds, next.ino);
 		else
-			layout_recall_file(mds, next.ino);
+			reaper_ask(mds, next.ino);
 		next.after = next.ino;
 	}
 }
