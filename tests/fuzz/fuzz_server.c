@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/blkdev.h"
 #include "dev/fiber.h"
 #include "dev/log.h"
+#include "layout/device.h"
 #include "mds/server.h"
 #include "proto/wire_compound.h"
 #include "proto/wire_record.h"
@@ -21,6 +23,7 @@
 #include "tests/lib/fuzz.h"
 #include "tests/lib/store.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_reserve.h"
 
 #define CONNS	     3
 #define COMMANDS_MAX 24
@@ -39,6 +42,8 @@ enum command {
 	DO_AGAIN,      /* the last record again */
 	DO_RECONNECT,
 	DO_WAIT,
+	DO_IN_LAYOUT, /* as DO_IN_FILE, and a LAYOUTGET, whose state id is current; the state id saved is the open's
+		       */
 	NR_COMMANDS
 };
 
@@ -49,6 +54,10 @@ struct world {
 	struct sock_addr addr;
 	struct config *config;
 	struct mds *mds;
+	struct sim_reserve *sr;
+	struct blkdev *dev;
+	struct reserver *res;
+	struct identity identity;
 	struct sock *socks[CONNS];
 	char sessionid[NFS4_SESSIONID_SIZE];
 	uint32_t seqids[SLOTS];
@@ -61,7 +70,7 @@ struct world {
 static const char config_text[] =
 	"listen = [ \"10.0.0.1:2049\" ]; lease_seconds = 10; grace_seconds = 10; courtesy_seconds = 20;"
 	"limits = { buffer_bytes = \"1M\"; request_bytes = \"32K\"; response_bytes = \"32K\"; connections = 8;"
-	" clients = 8; opens = 32; locks = 32; sessions_per_client = 4; };"
+	" clients = 8; opens = 32; locks = 32; sessions_per_client = 4; layouts = 16; };"
 	"exports = ( { path = \"/\"; pseudo = \"/\"; id = 1;"
 	"  clients = ( { hosts = [ \"*\" ]; access = \"rw\"; squash = \"none\"; } ); } );";
 
@@ -215,6 +224,19 @@ static void add_open(struct world *w, struct wire_compound_out *out)
 	fuzz_require(wire_args_add(out, &op) == 0);
 }
 
+static void add_layoutget(struct wire_compound_out *out, uint8_t blocks)
+{
+	struct nfs_argop4 op = { .argop = OP_LAYOUTGET };
+
+	op.nfs_argop4_u.oplayoutget = (struct LAYOUTGET4args){ .loga_layout_type = LAYOUT4_SCSI,
+							       .loga_iomode = LAYOUTIOMODE4_RW,
+							       .loga_length = (1 + blocks) * 4096ull,
+							       .loga_minlength = 4096,
+							       .loga_stateid = { .seqid = 1 },
+							       .loga_maxcount = 4096 };
+	fuzz_require(wire_args_add(out, &op) == 0);
+}
+
 /* Operations from the input behind what @command puts before them. */
 static void make_compound(struct world *w, enum command command, struct fuzz_input *in)
 {
@@ -234,12 +256,14 @@ static void make_compound(struct world *w, enum command command, struct fuzz_inp
 	fuzz_require(wire_args_begin(&out, &enc, "", 0, head & 0x40 ? 1 : 2) == 0);
 	if (command != DO_ALONE)
 		add_sequence(w, &out, head % SLOTS);
-	if (command == DO_IN_ROOT || command == DO_IN_FILE)
+	if (command == DO_IN_ROOT || command == DO_IN_FILE || command == DO_IN_LAYOUT)
 		fuzz_require(wire_args_add(&out, &root) == 0);
-	if (command == DO_IN_FILE) {
+	if (command == DO_IN_FILE || command == DO_IN_LAYOUT) {
 		add_open(w, &out);
 		fuzz_require(wire_args_add(&out, &save) == 0);
 	}
+	if (command == DO_IN_LAYOUT)
+		add_layoutget(&out, head);
 	out.nr += (head >> 2) % 16;
 	wire_args_end(&out);
 	len = wire_compound_size(&out);
@@ -306,15 +330,34 @@ struct script {
 	struct fuzz_input in;
 };
 
+/* The device has reservations, so that there are layouts of the SCSI type. */
+static FIBER_FN void serve(struct world *w)
+{
+	struct store *s = &w->store;
+	struct layout_source source = { .dev = s->devs[0], .identity = &w->identity };
+	struct server_options opt = { .sources = &source, .nr_sources = 1 };
+	struct why why;
+
+	fuzz_require(sim_reserve_attach(w->sr, "server", s->devs[0], &w->dev, &w->res) == 0);
+	source.reserver = w->res;
+	fuzz_require(server_start(s->r, s->fs, w->server_host, w->config, &opt, &w->mds, &why) == 0);
+}
+
+static FIBER_FN void serve_no_more(struct world *w)
+{
+	server_stop(w->mds);
+	blkdev_close(w->dev);
+	reserver_close(w->res);
+}
+
 static FIBER_FN void play(struct store *s, void *arg)
 {
 	struct script *script = arg;
 	struct world *w = script->w;
-	struct why why;
 
 	store_format(s);
 	fuzz_require(store_mount(s) == 0);
-	fuzz_require(server_start(s->r, s->fs, w->server_host, w->config, NULL, &w->mds, &why) == 0);
+	serve(w);
 	for (unsigned int i = 0; i < CONNS; i++)
 		reconnect(w, i);
 	make_session(w);
@@ -324,7 +367,10 @@ static FIBER_FN void play(struct store *s, void *arg)
 	}
 	fiber_sleep_ns(200 * MS);
 	check_alive(w);
-	server_stop(w->mds);
+	serve_no_more(w);
+	/* What was left of it is what a start takes. */
+	serve(w);
+	serve_no_more(w);
 	store_unmount(s);
 }
 
@@ -355,8 +401,8 @@ static void seed_op(uint32_t number)
 	fuzz_seed_write(name, buf, len);
 }
 
-/* Operations that succeed behind an OPEN, with its state id as the current one. */
-static void seed_ops(const char *name, const struct nfs_argop4 *ops, unsigned int nr)
+/* Operations that succeed behind @command's, with its last state id as the current one. */
+static void seed_ops(const char *name, enum command command, const struct nfs_argop4 *ops, unsigned int nr)
 {
 	static uint8_t buf[8192];
 	struct wire_enc enc;
@@ -366,7 +412,7 @@ static void seed_ops(const char *name, const struct nfs_argop4 *ops, unsigned in
 	for (unsigned int i = 0; i < nr; i++)
 		fuzz_require(wire_put(&enc, nfs_argop4, (struct nfs_argop4 *)(uintptr_t)&ops[i]) == 0);
 	size = wire_enc_pos(&enc);
-	buf[0] = DO_IN_FILE;
+	buf[0] = (uint8_t)command;
 	buf[1] = (uint8_t)(nr << 2);
 	buf[2] = (uint8_t)size;
 	buf[3] = (uint8_t)(size >> 8);
@@ -393,7 +439,7 @@ static void seed_good(void)
 	ops[2].nfs_argop4_u.oplock.locker.locker4_u.lock_owner.lock_stateid = current;
 	ops[3].nfs_argop4_u.oplocku =
 		(struct LOCKU4args){ .locktype = READ_LT, .lock_stateid = current, .length = 7 };
-	seed_ops("locks", ops, 4);
+	seed_ops("locks", DO_IN_FILE, ops, 4);
 
 	memset(ops, 0, sizeof(ops));
 	ops[0].argop = OP_WRITE;
@@ -412,7 +458,7 @@ static void seed_good(void)
 	ops[2].nfs_argop4_u.opcopy.ca_dst_offset = 65536;
 	ops[3].argop = OP_READ_PLUS;
 	ops[3].nfs_argop4_u.opread_plus = (struct READ_PLUS4args){ .rpa_stateid = current, .rpa_count = 16384 };
-	seed_ops("copies", ops, 4);
+	seed_ops("copies", DO_IN_FILE, ops, 4);
 
 	memset(ops, 0, sizeof(ops));
 	ops[0].argop = OP_OPEN_DOWNGRADE;
@@ -420,7 +466,50 @@ static void seed_good(void)
 		(struct OPEN_DOWNGRADE4args){ .open_stateid = current, .share_access = OPEN4_SHARE_ACCESS_READ };
 	ops[1].argop = OP_CLOSE;
 	ops[1].nfs_argop4_u.opclose.open_stateid = current;
-	seed_ops("close", ops, 2);
+	seed_ops("close", DO_IN_FILE, ops, 2);
+}
+
+/* Behind a LAYOUTGET: what a client does with it, and what it may not. */
+static void seed_layouts(void)
+{
+	static const struct stateid4 current = { .seqid = 1 };
+	static char list[] = { 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0 };
+	struct nfs_argop4 ops[4];
+	struct LAYOUTCOMMIT4args *commit = &ops[0].nfs_argop4_u.oplayoutcommit;
+	struct LAYOUTGET4args *get = &ops[1].nfs_argop4_u.oplayoutget;
+	struct LAYOUTRETURN4args *ret = &ops[2].nfs_argop4_u.oplayoutreturn;
+
+	memset(ops, 0, sizeof(ops));
+	ops[0].argop = OP_LAYOUTCOMMIT;
+	*commit = (struct LAYOUTCOMMIT4args){ .loca_length = 4096, .loca_stateid = current };
+	commit->loca_last_write_offset = (struct newoffset4){ .no_newoffset = TRUE, .newoffset4_u.no_offset = 4095 };
+	commit->loca_layoutupdate.lou_type = LAYOUT4_SCSI;
+	commit->loca_layoutupdate.lou_body.lou_body_len = sizeof(list);
+	commit->loca_layoutupdate.lou_body.lou_body_val = list;
+	ops[1].argop = OP_LAYOUTGET;
+	*get = (struct LAYOUTGET4args){ .loga_layout_type = LAYOUT4_SCSI,
+					.loga_iomode = LAYOUTIOMODE4_READ,
+					.loga_length = UINT64_MAX,
+					.loga_stateid = current,
+					.loga_maxcount = 4096 };
+	ops[2].argop = OP_LAYOUTRETURN;
+	ret->lora_layout_type = LAYOUT4_SCSI;
+	ret->lora_iomode = LAYOUTIOMODE4_ANY;
+	ret->lora_layoutreturn.lr_returntype = LAYOUTRETURN4_FILE;
+	ret->lora_layoutreturn.layoutreturn4_u.lr_layout =
+		(struct layoutreturn_file4){ .lrf_length = UINT64_MAX, .lrf_stateid = current };
+	ops[3].argop = OP_GETDEVICELIST;
+	ops[3].nfs_argop4_u.opgetdevicelist =
+		(struct GETDEVICELIST4args){ .gdla_layout_type = LAYOUT4_SCSI, .gdla_maxdevices = 4 };
+	seed_ops("layouts", DO_IN_LAYOUT, ops, 4);
+	ret->lora_layoutreturn.lr_returntype = LAYOUTRETURN4_ALL;
+	seed_ops("layout-returns", DO_IN_LAYOUT, &ops[2], 2);
+	/* Under the layout: what has to recall it. */
+	memset(ops, 0, sizeof(ops));
+	ops[0].argop = OP_DEALLOCATE;
+	ops[0].nfs_argop4_u.opdeallocate.da_length = 8192;
+	ops[1].argop = OP_TEST_STATEID;
+	seed_ops("layout-recalls", DO_IN_LAYOUT, ops, 2);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -430,6 +519,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		for (uint32_t op = OP_ACCESS; op <= OP_REMOVEXATTR; op++)
 			seed_op(op);
 		seed_good();
+		seed_layouts();
 		exit(0);
 	}
 	return 0;
@@ -444,14 +534,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&w, 0, sizeof(w));
 	memset(&why, 0, sizeof(why));
+	w.identity = (struct identity){ .kind = IDENTITY_SCSI, .nr_designators = 1 };
+	w.identity.designators[0] = (struct designator){
+		.type = DESIGNATOR_NAA, .code_set = CODE_SET_BINARY, .len = 8, .bytes = { 0x50, 1, 2, 3, 4, 5, 6, 7 }
+	};
+	w.identity.reservations = (struct reservation_caps){ .supported = true, .persists = true };
 	fuzz_require(config_load_text(config_text, strlen(config_text), "fuzz", NULL, &w.config, &why) == 0);
 	store_init(&w.store, &cfg);
+	fuzz_require(sim_reserve_open(w.store.r, 1, "sim", &w.sr) == 0);
 	w.net = sim_net_new(w.store.r, 1, NULL);
 	w.server_host = sim_net_host(w.net, "10.0.0.1");
 	w.client_host = sim_net_host(w.net, "10.0.0.2");
 	fuzz_require(sock_addr_parse("10.0.0.1:2049", &w.addr) == 0);
 	store_run(&w.store, play, &script);
 	sim_net_free(w.net);
+	sim_reserve_close(w.sr);
 	store_release(&w.store);
 	config_free(w.config);
 	return 0;
