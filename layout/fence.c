@@ -123,7 +123,7 @@ struct device_job {
 static FIBER_FN void device_main(void *arg)
 {
 	struct device_job *job = arg;
-	struct fiber_mutex *mutex = &job->fence->devs[job->index];
+	struct fiber_mutex *mutex = &job->fence->devs[job->index].mutex;
 
 	fiber_mutex_lock(mutex);
 	if (job->host)
@@ -431,9 +431,9 @@ FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct r
 
 	if (!res)
 		return -ENODEV;
-	fiber_mutex_lock(&fence->devs[index]);
+	fiber_mutex_lock(&fence->devs[index].mutex);
 	err = reserver_read(res, ret_view);
-	fiber_mutex_unlock(&fence->devs[index]);
+	fiber_mutex_unlock(&fence->devs[index].mutex);
 	return err;
 }
 
@@ -541,10 +541,12 @@ FIBER_FN int fence_open(struct reactor *r, struct fs *fs, struct layout_devices 
 	fence->command = opt->command ? strdup(opt->command) : NULL;
 	if (fence->devs && (fence->command || !opt->command)) {
 		for (unsigned int i = 0; i < devices->nr; i++)
-			fiber_mutex_init(&fence->devs[i]);
+			fiber_mutex_init(&fence->devs[i].mutex);
 		err = load_hosts(fence);
 		if (!err)
 			err = admit_everywhere(fence);
+		if (!err && (devices->offers & LAYOUT_SCSI) && opt->watch_ns > 0)
+			err = fence_watch_start(fence);
 	}
 	if (err) {
 		fence_close(fence);
@@ -560,6 +562,7 @@ FIBER_FN void fence_close(struct fence *fence)
 
 	if (!fence)
 		return;
+	fence_watch_stop(fence);
 	HASH_ITER (hh, fence->hosts, host, next) {
 		HASH_DEL(fence->hosts, host);
 		free(host);

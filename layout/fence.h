@@ -49,6 +49,11 @@ struct fence_options {
 	 * begun may still last.  0: no time at all.
 	 */
 	uint64_t drain_ns;
+	/*
+	 * How often the devices are looked at: a target that was restarted may have lost the reservation, and a
+	 * fenced host may have registered by itself.  0: never.
+	 */
+	uint64_t watch_ns;
 };
 
 /*

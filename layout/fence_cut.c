@@ -117,6 +117,35 @@ FIBER_FN int fence_admit_self(struct fence *fence, unsigned int index, struct wh
 	return 0;
 }
 
+FIBER_FN int fence_look(struct fence *fence, unsigned int index, struct why *why)
+{
+	struct reserver *res = fence->devices->v[index].reserver;
+	struct reserver_view view = { 0 };
+	bool is_well;
+	int err = reserver_read(res, &view);
+
+	if (err)
+		return why_set(why, err, "%s: the keys cannot be read: %s", res->name, strerror(-err));
+	is_well = reserver_view_has(&view, fence->own_key) && view.reserved && shuts_out(view.type);
+	for (unsigned int i = 0; i < view.nr_keys; i++) {
+		struct fence_host *host = NULL;
+
+		HASH_FIND(hh, fence->hosts, &view.keys[i].key, sizeof(view.keys[i].key), host);
+		if (host && host->entry.state == FENCE_PROVED && host->entry.proof != FENCE_BY_ADMIN)
+			host->is_back = true;
+	}
+	reserver_view_release(&view);
+	if (is_well)
+		return 0;
+	err = fence_admit_self(fence, index, why);
+	if (!err)
+		log_warn(
+			"%s had lost the server's registration or reservation; both are there again, but meanwhile a "
+			"fenced host could have written",
+			res->name);
+	return err;
+}
+
 /* ---- a fence ---- */
 
 struct cut {

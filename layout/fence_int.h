@@ -19,8 +19,14 @@ struct fence_host {
 	UT_hash_handle hh; /* fence.hosts, by entry.key */
 	struct fence_entry entry;
 	bool undrained; /* its commands may outlive its registration: see struct disk_fence_key */
+	bool is_back;	/* the watch has found its key on a device */
 	bool busy;	/* somebody changes its state: others wait */
 	struct wait_queue idle;
+};
+
+struct fence_device {
+	struct fiber_mutex mutex; /* one changes its reservations at a time */
+	bool is_ill;		  /* the watch has said so */
 };
 
 struct fence {
@@ -31,7 +37,8 @@ struct fence {
 	char *command; /* opt's */
 	uint64_t own_key;
 	struct fence_host *hosts;
-	struct fiber_mutex *devs;     /* for each device: one changes its reservations at a time */
+	struct fence_device *devs;    /* by index */
+	struct fiber *watcher;	      /* NULL: there is none */
 	struct wait_queue interrupts; /* woken when the server stops */
 	atomic_bool stopping;	      /* helper threads look at it */
 };
@@ -62,6 +69,16 @@ FIBER_FN int fence_save(struct fence *fence, struct fence_host *host) MUST_CHECK
 FIBER_FN int fence_wait(struct fence *fence, uint64_t ns) MUST_CHECK;
 /* Whether another host than @but is fenced. */
 bool fence_has_other(const struct fence *fence, const struct fence_host *but) MUST_CHECK;
+
+/*
+ * Whether the server still is registered, and its reservation there: if not, make it so.  Fenced hosts that are
+ * registered get is_back.  With the device's mutex.
+ */
+FIBER_FN int fence_look(struct fence *fence, unsigned int index, struct why *why) MUST_CHECK;
+
+/* fence_watch.c: look at all devices every opt.watch_ns, in a fiber that ends when fence_interrupt() was called. */
+int fence_watch_start(struct fence *fence) MUST_CHECK;
+FIBER_FN void fence_watch_stop(struct fence *fence);
 
 /* fence_hook.c: 0: the command has ended with exit code 0. */
 FIBER_FN int fence_hook(struct fence *fence, const char *address, uint64_t key, struct why *why) MUST_CHECK;

@@ -14,6 +14,8 @@
 #define NSEC_PER_SEC UINT64_C(1000000000)
 #define DRAIN_NS     (30 * NSEC_PER_SEC) /* a command to a disk: Linux gives it up after so long */
 
+#define WATCH_NS     (60 * NSEC_PER_SEC)
+
 static_assert(RECORD_KEY == FENCE_RECORD_KEY, "one number");
 static_assert((int)LAYOUT_SCSI == (int)EXPORT_LAYOUT_SCSI && (int)LAYOUT_BLOCK == (int)EXPORT_LAYOUT_BLOCK, "bits");
 
@@ -37,6 +39,7 @@ static FIBER_FN int start_fence(struct mds *mds, struct layouts *layouts, struct
 		.command = config->fence_command[0] ? config->fence_command : NULL,
 		.block_wait_ns = config->block_wait_seconds * NSEC_PER_SEC,
 		.drain_ns = DRAIN_NS,
+		.watch_ns = WATCH_NS,
 	};
 
 	return fence_open(mds->reactor, mds->fs, &layouts->devices, &opt, &layouts->fence, why);

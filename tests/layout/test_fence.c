@@ -85,6 +85,7 @@ static FIBER_FN void keeper_open(struct world *w)
 
 static FIBER_FN void keeper_close(struct world *w)
 {
+	fence_interrupt(w->fence);
 	fence_close(w->fence);
 	w->fence = NULL;
 	layout_devices_close(&w->devices);
@@ -442,6 +443,28 @@ static FIBER_FN void lost_main(struct store *s, void *arg)
 	world_down(w);
 }
 
+/* The watch finds out without a fence: of a target that lost all, and of a host that comes back by itself. */
+static FIBER_FN void watch_main(struct store *s, void *arg)
+{
+	struct world *w = world_of(s);
+
+	w->opt.watch_ns = 60 * 1000 * MS;
+	world_up(w);
+	host_join(&w->victim, w->key);
+	fence_it(w, w->key);
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(reserver_unregister(w->server.res[i], fence_own_key(w->fence)), 0);
+	assert_int_equal(host_write(&w->victim, 1), 0);
+	fiber_sleep_ns(61 * 1000 * MS);
+	check_fenced(w);
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(reserver_register(w->victim.res[i], w->key), 0);
+	assert_int_equal(host_write(&w->victim, 1), 0);
+	fiber_sleep_ns(61 * 1000 * MS);
+	check_fenced(w);
+	world_down(w);
+}
+
 /* Errors by chance: never proved while it can write, and proved in the end. */
 static FIBER_FN void errors_main(struct store *s, void *arg)
 {
@@ -658,6 +681,7 @@ FENCE_TEST(fails)
 FENCE_TEST(vouch)
 FENCE_TEST(hold)
 FENCE_TEST(lost)
+FENCE_TEST(watch)
 FENCE_TEST(errors)
 FENCE_TEST(foreign)
 FENCE_TEST(rejoin)
@@ -669,15 +693,12 @@ FENCE_TEST(bad_command)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys),	    cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_hangs),	    cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_fails),	    cmocka_unit_test(test_vouch),
-		cmocka_unit_test(test_hold),	    cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_rejoin),	    cmocka_unit_test(test_type),
-		cmocka_unit_test(test_time),	    cmocka_unit_test(test_command),
-		cmocka_unit_test(test_bad_command),
+		cmocka_unit_test(test_keys),	cmocka_unit_test(test_many_keys), cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_lies),	cmocka_unit_test(test_hangs),	  cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_fails),	cmocka_unit_test(test_vouch),	  cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_lost),	cmocka_unit_test(test_watch),	  cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_foreign), cmocka_unit_test(test_rejoin),	  cmocka_unit_test(test_type),
+		cmocka_unit_test(test_time),	cmocka_unit_test(test_command),	  cmocka_unit_test(test_bad_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
