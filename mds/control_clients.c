@@ -131,6 +131,7 @@ static struct json_object *client_json(const struct mds *mds, const struct clien
 	control_add_u64(o, "opens", client->nr_opens);
 	control_add_u64(o, "locks", client->nr_locks);
 	control_add_u64(o, "delegations", client->nr_delegs);
+	control_add_u64(o, "layouts", client->nr_layouts);
 	control_add_u64(o, "revoked", client->nr_revoked);
 	sessions = control_add_array(o, "sessions");
 	list_for_each (pos, &client->sessions)

@@ -65,6 +65,8 @@ static void print_client(struct json_object *client, double lease)
 	       ask_time(ask_double(client, "silent_seconds"), time), ask_u64(client, "opens"),
 	       ask_u64(client, "locks"));
 	printf("    %s\n", ask_text(client, "owner"));
+	if (ask_u64(client, "layouts"))
+		printf("    %" PRIu64 " layouts\n", ask_u64(client, "layouts"));
 	if (!kernel[0] && ask_text(client, "implementation")[0])
 		printf("    %s\n", ask_text(client, "implementation"));
 	if (ask_u64(client, "revoked"))
