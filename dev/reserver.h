@@ -76,12 +76,12 @@ bool reserver_view_has(const struct reserver_view *view, uint64_t key) MUST_CHEC
 void reserver_close(struct reserver *res);
 
 /*
- * For the open device @fd, which must outlive it, by what @identity says it is: SCSI or NVMe.  -EOPNOTSUPP: anything
- * else, or a partition (reservations are of whole devices), or without reservations.
+ * For the open device @fd, which may be closed afterwards, by what @identity says it is: SCSI or NVMe.
+ * -EOPNOTSUPP: anything else, or a partition (reservations are of whole devices), or without reservations.
  *
- * Each command ends within some ten seconds, or tens of seconds if the kernel resets the device; -EIO then, and what
- * it did is not known.  -EPERM: the kernel wants a more privileged user; -EUCLEAN: the device's answer is nonsense;
- * -ENOSPC: it has no room for one more registration.
+ * Each command ends within 15 s, also where a target or its driver hangs; -EIO then, and what it did, or will do when
+ * it comes back, is not known.  -EPERM: the kernel wants a more privileged user; -EUCLEAN: the device's answer is
+ * nonsense; -ENOSPC: it has no room for one more registration.
  */
 int reserver_open(struct reactor *r, int fd, const struct identity *identity, const char *name,
 		  struct reserver **ret_res) MUST_CHECK;

@@ -22,14 +22,24 @@ struct reserver_command {
 	struct reserver_view *view; /* out */
 };
 
+#define RESERVER_HUNG_MAX 4u /* commands of one device that never came back; then all fail at once */
+
 struct reserver_blocking {
 	struct reserver res;
-	/* In a helper thread, several at a time. */
+	/* In some other thread, several at a time. */
 	int (*run)(const struct reserver_blocking *b, const struct reserver_command *cmd);
+	/* After reserver_close(), when no command runs any more: perhaps much later, in any thread. */
 	void (*end)(struct reserver_blocking *b);
+	/*
+	 * @run may never return, because a target or its driver hangs: it gets a thread of its own, and after this
+	 * time the command has failed with -EIO.  0: it always returns.
+	 */
+	unsigned int wait_ms;
+	unsigned int refs;    /* atomic: the owner, and commands in threads of their own */
+	unsigned int nr_hung; /* atomic */
 };
 
-/* Fills @b->res; reserver_close() calls @end. */
+/* Fills @b->res; @b is the caller's to allocate, and @end's to free. */
 void reserver_blocking_init(struct reserver_blocking *b, struct reactor *r, const char *name);
 
 bool reservation_type_is_known(unsigned int type) MUST_CHECK;

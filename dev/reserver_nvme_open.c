@@ -3,14 +3,17 @@
  * The reserver of an NVMe namespace: commands through libnvme, in helper threads.  Promise: each command ends, by a
  * timeout if the device does not answer; what has become of it then, only reading back tells.
  */
+#include <fcntl.h>
 #include <libnvme.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "dev/log.h"
 #include "dev/reserver_int.h"
 #include "dev/reserver_nvme.h"
 
 #define TIMEOUT_MS 10000
+#define WAIT_MS	   15000 /* drivers exist that hang all the same */
 
 struct ns_port {
 	struct nvme_port port;
@@ -128,7 +131,10 @@ static int nvme_run(const struct reserver_blocking *b, const struct reserver_com
 
 static void nvme_end(struct reserver_blocking *b)
 {
-	free(container_of(b, struct nvme_reserver, base));
+	struct nvme_reserver *n = container_of(b, struct nvme_reserver, base);
+
+	close(n->fd);
+	free(n);
 }
 
 int reserver_nvme_open(struct reactor *r, int fd, const char *name, struct reserver **ret_res)
@@ -141,10 +147,18 @@ int reserver_nvme_open(struct reactor *r, int fd, const char *name, struct reser
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
+	/* Its own: a command that hangs may come back after the caller has closed his. */
+	n->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (n->fd < 0) {
+		int err = -errno;
+
+		free(n);
+		return err;
+	}
 	reserver_blocking_init(&n->base, r, name);
 	n->base.run = nvme_run;
 	n->base.end = nvme_end;
-	n->fd = fd;
+	n->base.wait_ms = WAIT_MS;
 	n->nsid = nsid;
 	*ret_res = &n->base.res;
 	return 0;

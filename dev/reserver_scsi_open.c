@@ -5,17 +5,20 @@
  *
  * A device of several paths passes SG_IO to one of them, whichever.  That does for all but registrations.
  */
+#include <fcntl.h>
 #include <linux/pr.h>
 #include <scsi/sg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "dev/log.h"
 #include "dev/reserver_int.h"
 #include "dev/reserver_scsi.h"
 
 #define TIMEOUT_MS 10000
+#define WAIT_MS	   15000 /* drivers exist that hang all the same */
 
 struct sg_port {
 	struct scsi_port port;
@@ -120,7 +123,10 @@ static int scsi_run(const struct reserver_blocking *b, const struct reserver_com
 
 static void scsi_end(struct reserver_blocking *b)
 {
-	free(container_of(b, struct scsi_reserver, base));
+	struct scsi_reserver *s = container_of(b, struct scsi_reserver, base);
+
+	close(s->fd);
+	free(s);
 }
 
 int reserver_scsi_open(struct reactor *r, int fd, bool all_paths, const char *name, struct reserver **ret_res)
@@ -129,10 +135,18 @@ int reserver_scsi_open(struct reactor *r, int fd, bool all_paths, const char *na
 
 	if (!s)
 		return -ENOMEM;
+	/* Its own: a command that hangs may come back after the caller has closed his. */
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0) {
+		int err = -errno;
+
+		free(s);
+		return err;
+	}
 	reserver_blocking_init(&s->base, r, name);
 	s->base.run = scsi_run;
 	s->base.end = scsi_end;
-	s->fd = fd;
+	s->base.wait_ms = WAIT_MS;
 	s->all_paths = all_paths;
 	*ret_res = &s->base.res;
 	return 0;

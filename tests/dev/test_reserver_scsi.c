@@ -417,7 +417,7 @@ static void test_reserve_again(void **state)
 /* The kernel under the real device */
 
 static struct {
-	int fd; /* which is the device */
+	bool on;
 	struct sg_io_hdr answer;
 	int err;
 	unsigned int nr_sg, nr_register;
@@ -455,7 +455,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (fd != kernel.fd)
+	if (!kernel.on)
 		return __real_ioctl(fd, request, arg);
 	if (request == SG_IO)
 		return kernel_sg(arg);
@@ -529,14 +529,14 @@ static void run_device(bool all_paths, int (*body)(void *arg))
 	struct reactor *r;
 
 	memset(&kernel, 0, sizeof(kernel));
-	kernel.fd = fd;
+	kernel.on = true;
 	assert_int_equal(reactor_open(NULL, &r), 0);
 	assert_int_equal(reserver_scsi_open(r, fd, all_paths, "disk", &res), 0);
 	assert_int_equal(reactor_run(r, body, res), 0);
 	reserver_close(res);
 	reactor_close(r);
 	close(fd);
-	kernel.fd = -1;
+	kernel.on = false;
 }
 
 static void test_device(void **state)
@@ -607,7 +607,6 @@ int main(void)
 		cmocka_unit_test(test_paths),		cmocka_unit_test(test_open),
 	};
 
-	kernel.fd = -1;
 	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
