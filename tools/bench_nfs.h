@@ -18,6 +18,10 @@
 #define BENCH_NFS_DIRS		  64
 #define BENCH_NFS_DATA_FILES	  16
 #define BENCH_NFS_BLOCK_MAX	  (1u << 20)
+#define BENCH_NFS_HOLDERS_MAX	  2048
+#define BENCH_NFS_ANSWER_MS	  100.0 /* of a holder that is far away */
+#define BENCH_NFS_GROWERS	  8
+#define BENCH_NFS_GROWTH_FIRST	  1000 /* extents */
 
 struct bench_nfs_load;
 struct bench_nfs_job;
@@ -34,26 +38,31 @@ struct bench_nfs_options {
 	unsigned int minor;
 	double seconds; /* of one load in one round */
 	unsigned int repeats;
-	uint64_t files; /* that stat, open and others look at, in one directory and in many */
-	uint64_t data;	/* bytes that are read and written */
-	uint64_t works; /* bits: bench_nfs_works[] */
-	bool one, many; /* directories */
-	bool store;	/* the store's durable creates, too */
+	uint64_t files;	  /* that stat, open and others look at, in one directory and in many */
+	uint64_t data;	  /* bytes that are read and written */
+	uint64_t works;	  /* bits: bench_nfs_works[] */
+	bool one, many;	  /* directories */
+	bool store;	  /* the store's durable creates, too */
+	uint64_t extents; /* LAYOUTGET in volumes of up to so many; 0: not measured */
 	bool json;
 	unsigned int nr_outstanding, nr_sessions;
 	unsigned int outstanding[BENCH_NFS_STEPS];
+	unsigned int nr_holders;
+	unsigned int holders[BENCH_NFS_STEPS];	/* recalls from so many; none: not measured */
 	unsigned int sessions[BENCH_NFS_STEPS]; /* none: one, or as many as it takes with 64 requests in each */
 };
 
 /* A kind of work.  All functions return 0, a negative errno or an nfsstat4. */
 struct bench_nfs_work {
 	const char *name;
-	const char *what;  /* one line */
-	const char *units; /* what load->units counts beside operations; NULL: nothing */
-	bool in_dirs;	   /* it matters whether there are one or many directories */
-	bool takes_files;  /* that "create" has made */
-	bool is_default;   /* measured without --full */
-	uint32_t bytes;	   /* of a read or write */
+	const char *what;   /* one line */
+	const char *units;  /* what load->units counts beside operations; NULL: nothing */
+	bool in_dirs;	    /* it matters whether there are one or many directories */
+	bool takes_files;   /* that "create" has made */
+	bool is_default;    /* measured without --full */
+	bool needs_layouts; /* left out where the server has none */
+	bool each_client;   /* each request is one of a client of its own, unless it is said how many sessions */
+	uint32_t bytes;	    /* of a read or write */
 	bool random;
 	/* Before and after the time that is measured; NULL: nothing to do. */
 	FIBER_FN int (*prepare)(struct bench_nfs_worker *w);
@@ -104,7 +113,24 @@ struct bench_nfs_server {
 	struct nfs_fh data_files[BENCH_NFS_DATA_FILES];
 	struct nfs_fh *files[2]; /* opt->files handles, in one directory and in many */
 	struct bench_nfs_names kept[2], made[2];
-	uint64_t next_name; /* of files of which each worker has one */
+	uint64_t next_name;   /* of files of which each worker has one */
+	uint32_t layout_type; /* 0: none that we know */
+	/* Of a volume with many extents: how many there are, how many there shall be, how long the files are. */
+	uint64_t extents, extents_wanted, grown[BENCH_NFS_GROWERS];
+};
+
+/* LAYOUTGET in a volume with so many extents, one at a time. */
+struct bench_nfs_growth {
+	uint64_t extents;
+	double p50_us, p99_us;
+};
+
+/* A recall from so many clients, of which each takes @answer_ms for its answer: medians of the rounds. */
+struct bench_nfs_recall {
+	unsigned int holders;
+	double answer_ms;
+	double ms;	   /* from the request that is in conflict to its success */
+	double slowest_ms; /* the slowest of the answers */
 };
 
 struct bench_nfs {
@@ -118,6 +144,11 @@ struct bench_nfs {
 	struct bench_nfs_load *loads;
 	unsigned int nr_loads;
 	uint8_t *block; /* BENCH_NFS_BLOCK_MAX bytes to write */
+	/* Of the first server: */
+	struct bench_nfs_growth growth[BENCH_NFS_STEPS];
+	unsigned int nr_growth;
+	struct bench_nfs_recall recalls[2 * BENCH_NFS_STEPS];
+	unsigned int nr_recalls;
 };
 
 /* One client machine: an identity, a connection, a session. */
@@ -143,6 +174,9 @@ struct bench_nfs_worker {
 	uint64_t file;
 	char verifier[NFS4_VERIFIER_SIZE];
 	char names[2][32];
+	stateid4 layout;
+	bool asks_once;	  /* LAYOUTGET: every answer is one */
+	uint64_t took_ns; /* the part of the step that counts; 0: all of it */
 	struct fiber *fiber;
 };
 
@@ -189,6 +223,33 @@ FIBER_FN int bench_nfs_work_create(struct bench_nfs_worker *w) MUST_CHECK;
 int bench_nfs_run(struct bench_nfs_job *job) MUST_CHECK;
 /* Send w->c and take the answer: 0, a negative errno or an nfsstat4. */
 FIBER_FN int bench_nfs_send(struct bench_nfs_worker *w) MUST_CHECK;
+
+FIBER_FN int bench_nfs_client_open(struct bench_nfs_job *job, struct bench_nfs_client *cl) MUST_CHECK;
+/* Also after a failure. */
+FIBER_FN void bench_nfs_client_close(struct bench_nfs_client *cl);
+
+/* bench_nfs_layout.c: what type of layouts the server has, before any other of these. */
+int bench_nfs_layout_type(struct bench_nfs *b, struct bench_nfs_server *server) MUST_CHECK;
+/* LAYOUTGET with the open's stateid; w->layout is its stateid then, and *@ret_len how far it reaches from @off. */
+FIBER_FN int bench_nfs_layout_get(struct bench_nfs_worker *w, layoutiomode4 iomode, uint64_t off, uint64_t len,
+				  uint64_t min, uint64_t *ret_len) MUST_CHECK;
+FIBER_FN int bench_nfs_layout_return(struct bench_nfs_worker *w, uint64_t off, uint64_t len) MUST_CHECK;
+/* Open a file in the data directory, or make it; close it. */
+FIBER_FN int bench_nfs_layout_open(struct bench_nfs_worker *w, const char *name) MUST_CHECK;
+FIBER_FN int bench_nfs_layout_close(struct bench_nfs_worker *w) MUST_CHECK;
+/* The works' steps. */
+FIBER_FN int bench_nfs_layout_own(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_layout_kept(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_layout_shared(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_layout_remove(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_cycle_new(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_cycle_kept(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_cycle_shared(struct bench_nfs_worker *w) MUST_CHECK;
+FIBER_FN int bench_nfs_get_kept(struct bench_nfs_worker *w) MUST_CHECK;
+/* opt->extents, into b->growth. */
+int bench_nfs_layout_growth(struct bench_nfs *b, struct bench_nfs_server *server) MUST_CHECK;
+/* bench_nfs_recall.c: opt->holders, into b->recalls. */
+int bench_nfs_recalls(struct bench_nfs *b, struct bench_nfs_server *server) MUST_CHECK;
 
 /* bench_nfs_tree.c: the directories and files that are worked on, and their removal. */
 int bench_nfs_tree_make(struct bench_nfs *b, struct bench_nfs_server *server) MUST_CHECK;

@@ -39,7 +39,10 @@ static void plan_counts(struct bench_nfs *b, const struct bench_nfs_work *work, 
 	for (unsigned int i = 0; i < opt->nr_outstanding; i++) {
 		unsigned int outstanding = opt->outstanding[i];
 
-		if (opt->nr_sessions == 0)
+		if (opt->nr_sessions == 0 && work->each_client)
+			add(b, work, many, outstanding,
+			    outstanding < BENCH_NFS_SESSIONS_MAX ? outstanding : BENCH_NFS_SESSIONS_MAX);
+		else if (opt->nr_sessions == 0)
 			add(b, work, many, outstanding, (outstanding + SESSION_REQUESTS - 1) / SESSION_REQUESTS);
 		for (unsigned int j = 0; j < opt->nr_sessions; j++) {
 			if (opt->sessions[j] <= outstanding)
@@ -99,8 +102,11 @@ static int load_run(struct bench_nfs *b, struct bench_nfs_load *load, unsigned i
 				     .ns = (uint64_t)(b->opt->seconds * 1e9) };
 	unsigned int at = res->load.nr_runs;
 	double before, after, nr_ops;
-	int err = load->work->takes_files ? fill(b, &job) : 0;
+	int err;
 
+	if (load->work->needs_layouts && !server->layout_type)
+		return 0;
+	err = load->work->takes_files ? fill(b, &job) : 0;
 	if (err)
 		return err;
 	before = bench_nfs_server_journal(server);
@@ -190,8 +196,11 @@ static int open_servers(struct bench_nfs *b)
 		err = bench_nfs_server_start(b, &b->servers[b->nr_servers++]);
 	if (!err && opt->peer)
 		err = add_server(b, opt->peer, opt->peer_pid, NULL);
-	for (unsigned int i = 0; !err && i < b->nr_servers; i++)
+	for (unsigned int i = 0; !err && i < b->nr_servers; i++) {
 		err = bench_nfs_tree_make(b, &b->servers[i]);
+		if (!err)
+			err = bench_nfs_layout_type(b, &b->servers[i]);
+	}
 	return err;
 }
 
@@ -206,6 +215,14 @@ static int close_servers(struct bench_nfs *b, int err)
 	return err;
 }
 
+/* What is about the size of things, once. */
+static int layouts_measure(struct bench_nfs *b)
+{
+	int err = b->opt->extents ? bench_nfs_layout_growth(b, &b->servers[0]) : 0;
+
+	return err ? err : bench_nfs_recalls(b, &b->servers[0]);
+}
+
 static int measure(struct bench_nfs *b)
 {
 	int err = net_open(b->reactor, &b->net);
@@ -215,6 +232,8 @@ static int measure(struct bench_nfs *b)
 	err = open_servers(b);
 	for (unsigned int round = 0; !err && round < b->opt->repeats; round++)
 		err = round_run(b, round);
+	if (!err && b->servers[0].layout_type)
+		err = layouts_measure(b);
 	err = close_servers(b, err);
 	net_close(b->net);
 	return err;

@@ -54,9 +54,32 @@ static void add_target(struct bench_target *targets, unsigned int *nr, const cha
 		targets[(*nr)++] = (struct bench_target){ .what = what, .want = want, .got = got };
 }
 
+static unsigned int find_layout_targets(const struct bench_nfs *b, struct bench_target targets[BENCH_TARGETS_MAX],
+					unsigned int nr)
+{
+	const struct bench_nfs_growth *last = b->nr_growth > 1 ? &b->growth[b->nr_growth - 1] : NULL;
+	const struct bench_nfs_recall *most = NULL;
+
+	for (unsigned int i = 0; i < b->nr_recalls; i++)
+		if (b->recalls[i].answer_ms > 0 && (!most || b->recalls[i].holders >= most->holders))
+			most = &b->recalls[i];
+	if (last)
+		targets[nr++] = (struct bench_target){ .what = "LAYOUTGET at the most extents, x at the fewest",
+						       .at_most = true,
+						       .want = 2,
+						       .got = last->p50_us / b->growth[0].p50_us };
+	if (most)
+		targets[nr++] = (struct bench_target){ .what = "recall from the most holders, x the slowest answer",
+						       .at_most = true,
+						       .want = 2,
+						       .got = most->ms / most->slowest_ms };
+	return nr;
+}
+
 static unsigned int find_targets(const struct bench_nfs *b, struct bench_target targets[BENCH_TARGETS_MAX])
 {
 	const struct bench_nfs_load *create = find(b, "create"), *stat = find(b, "stat");
+	const struct bench_nfs_load *layout = find(b, "layout-new");
 	unsigned int nr = 0;
 
 	if (create && b->store.nr_runs)
@@ -69,7 +92,10 @@ static unsigned int find_targets(const struct bench_nfs *b, struct bench_target 
 	if (stat && b->nr_servers > 1)
 		add_target(targets, &nr, "stat, 64 outstanding, x peer per core", 2,
 			   numbers_of(&stat->results[1]).server_cpu_us / numbers_of(&stat->results[0]).server_cpu_us);
-	return nr;
+	if (layout && layout->results[0].load.nr_runs && b->store.nr_runs)
+		add_target(targets, &nr, "layout cycle of new space, 64 outstanding, x store", 0.5,
+			   bench_load_median(&layout->results[0].load).rate / bench_load_median(&b->store).rate);
+	return find_layout_targets(b, targets, nr);
 }
 
 /* ---- text ---- */
@@ -126,8 +152,27 @@ static void print_targets(const struct bench_nfs *b, FILE *out)
 	if (nr)
 		fprintf(out, "\n%-58s %9s %9s\n", "targets", "wanted", "measured");
 	for (unsigned int i = 0; i < nr; i++)
-		fprintf(out, "%-58s >= %6.2f %9.2f  %s\n", targets[i].what, targets[i].want, targets[i].got,
+		fprintf(out, "%-58s %s %6.2f %9.2f  %s\n", targets[i].what,
+			targets[i].at_most ? "<=" : ">=", targets[i].want, targets[i].got,
 			bench_target_met(&targets[i]) ? "met" : "MISSED");
+}
+
+static void print_layouts(const struct bench_nfs *b, FILE *out)
+{
+	if (b->nr_growth)
+		fprintf(out, "\n%-24s %9s %8s %8s\n", "LAYOUTGET", "extents", "p50 us", "p99 us");
+	for (unsigned int i = 0; i < b->nr_growth; i++)
+		fprintf(out, "%-24s %9" PRIu64 " %8.0f %8.0f\n", "", b->growth[i].extents, b->growth[i].p50_us,
+			b->growth[i].p99_us);
+	if (b->nr_recalls)
+		fprintf(out, "\n%-24s %9s %9s %9s\n", "recall, ms", "holders", "in all", "slowest");
+	for (unsigned int i = 0; i < b->nr_recalls; i++) {
+		char title[32];
+
+		snprintf(title, sizeof(title), "answers take %.0f ms", b->recalls[i].answer_ms);
+		fprintf(out, "%-24s %9u %9.2f %9.2f\n", title, b->recalls[i].holders, b->recalls[i].ms,
+			b->recalls[i].slowest_ms);
+	}
 }
 
 void bench_nfs_report_text(const struct bench_nfs *b, FILE *out)
@@ -154,6 +199,7 @@ void bench_nfs_report_text(const struct bench_nfs *b, FILE *out)
 		for (unsigned int nr = 0; nr < b->nr_servers; nr++)
 			print_load(b, &b->loads[i], nr, out);
 	}
+	print_layouts(b, out);
 	print_targets(b, out);
 }
 
@@ -217,13 +263,38 @@ static struct json_object *targets_json(const struct bench_nfs *b)
 		struct json_object *o = json_object_new_object();
 
 		put_text(o, "what", targets[i].what);
-		put_text(o, "bound", "at least");
+		put_text(o, "bound", targets[i].at_most ? "at most" : "at least");
 		put_double(o, "wanted", targets[i].want);
 		put_double(o, "measured", targets[i].got);
 		json_object_object_add(o, "met", json_object_new_boolean(bench_target_met(&targets[i])));
 		json_object_array_add(array, o);
 	}
 	return array;
+}
+
+static void put_layouts(const struct bench_nfs *b, struct json_object *top)
+{
+	struct json_object *growth = json_object_new_array(), *recalls = json_object_new_array();
+
+	for (unsigned int i = 0; i < b->nr_growth; i++) {
+		struct json_object *o = json_object_new_object();
+
+		put_int(o, "extents", b->growth[i].extents);
+		put_double(o, "p50_us", b->growth[i].p50_us);
+		put_double(o, "p99_us", b->growth[i].p99_us);
+		json_object_array_add(growth, o);
+	}
+	for (unsigned int i = 0; i < b->nr_recalls; i++) {
+		struct json_object *o = json_object_new_object();
+
+		put_int(o, "holders", b->recalls[i].holders);
+		put_double(o, "answer_ms", b->recalls[i].answer_ms);
+		put_double(o, "ms", b->recalls[i].ms);
+		put_double(o, "slowest_ms", b->recalls[i].slowest_ms);
+		json_object_array_add(recalls, o);
+	}
+	json_object_object_add(top, "layoutget", growth);
+	json_object_object_add(top, "recalls", recalls);
 }
 
 void bench_nfs_report_json(const struct bench_nfs *b, FILE *out)
@@ -257,6 +328,7 @@ void bench_nfs_report_json(const struct bench_nfs *b, FILE *out)
 		json_object_object_add(top, "store", store);
 	}
 	json_object_object_add(top, "loads", loads);
+	put_layouts(b, top);
 	json_object_object_add(top, "targets", targets_json(b));
 	fprintf(out, "%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);

@@ -31,7 +31,7 @@ FIBER_FN int bench_nfs_send(struct bench_nfs_worker *w)
 
 /* ---- clients ---- */
 
-static FIBER_FN int client_open(struct bench_nfs_job *job, struct bench_nfs_client *cl)
+FIBER_FN int bench_nfs_client_open(struct bench_nfs_job *job, struct bench_nfs_client *cl)
 {
 	struct bench_nfs *b = job->b;
 	struct nfs_identity identity = nfs_identity_random(b->reactor);
@@ -55,7 +55,7 @@ static FIBER_FN int client_open(struct bench_nfs_job *job, struct bench_nfs_clie
 }
 
 /* What fails here was only courtesy. */
-static FIBER_FN void client_close(struct bench_nfs_client *cl)
+FIBER_FN void bench_nfs_client_close(struct bench_nfs_client *cl)
 {
 	if (cl->session && nfs_session_close(cl->session) == 0)
 		(void)!nfs_client_destroy(&cl->client, cl->conn);
@@ -71,14 +71,14 @@ static FIBER_FN int clients_open(struct bench_nfs_job *job)
 	if (!job->clients)
 		return -ENOMEM;
 	while (!err && job->nr_clients < job->nr_sessions)
-		err = client_open(job, &job->clients[job->nr_clients++]);
+		err = bench_nfs_client_open(job, &job->clients[job->nr_clients++]);
 	return err;
 }
 
 static FIBER_FN void clients_close(struct bench_nfs_job *job)
 {
 	while (job->nr_clients > 0)
-		client_close(&job->clients[--job->nr_clients]);
+		bench_nfs_client_close(&job->clients[--job->nr_clients]);
 	free(job->clients);
 	job->clients = NULL;
 }
@@ -97,13 +97,15 @@ static FIBER_FN void worker_steps(struct bench_nfs_worker *w)
 	/* At least one, however late we are: a rate of nothing says nothing. */
 	do {
 		start = reactor_now_ns(job->b->reactor);
+		w->took_ns = 0;
 		err = job->work->step(w);
 		if (err == -ENOENT)
 			return;
 		if (err)
 			job_fail(job, job->work->name, err);
 		else
-			bench_hist_add(&job->meter.hist, reactor_now_ns(job->b->reactor) - start, 1);
+			bench_hist_add(&job->meter.hist,
+				       w->took_ns ? w->took_ns : reactor_now_ns(job->b->reactor) - start, 1);
 	} while (!job->err && reactor_now_ns(job->b->reactor) < job->end_ns);
 }
 

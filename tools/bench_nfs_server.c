@@ -72,8 +72,10 @@ static int config_make(const struct bench_nfs_server *s)
 	fprintf(out,
 		"devices = [ \"%s/volume\" ];\n"
 		"listen = [ \"%s\" ];\n"
-		"exports = ( { path = \"/\"; clients = ( { hosts = [ \"*\" ]; squash = \"none\"; } ); } );\n"
-		"limits = { slots_per_session = 256; requests_per_connection = 256; };\n"
+		"exports = ( { path = \"/\"; clients = ( { hosts = [ \"*\" ]; squash = \"none\";\n"
+		"  layouts = [ \"scsi\", \"block\" ]; } ); } );\n"
+		"limits = { slots_per_session = 256; requests_per_connection = 256; connections_per_address = 4096; "
+		"};\n"
 		"store = { cache_bytes = \"2G\"; };\n",
 		s->dir, listen);
 	if (s->control[0])

@@ -347,6 +347,10 @@ static FIBER_FN int data_write(struct bench_nfs_worker *w)
 		.prepare = data_begin, .step = fn, .finish = data_end                                                \
 	}
 
+#define LAYOUT(n, text, first, fn, last)                                                                             \
+	.name = n, .what = text, .needs_layouts = true, .is_default = true, .prepare = first, .step = fn,            \
+	.finish = last
+
 const struct bench_nfs_work bench_nfs_works[] = {
 	{ .name = "create",
 	  .what = "make a file, durable: OPEN, GETFH, CLOSE in one request",
@@ -397,5 +401,14 @@ const struct bench_nfs_work bench_nfs_works[] = {
 	DATA("write-4k-random", "write 4 KiB anywhere, durable", 4096, true, data_write),
 	DATA("write-1m", "write 1 MiB after 1 MiB, durable", 1 << 20, false, data_write),
 	DATA("write-1m-random", "write 1 MiB anywhere, durable", 1 << 20, true, data_write),
+	{ LAYOUT("layout-new", "LAYOUTGET, LAYOUTCOMMIT and LAYOUTRETURN of 64 KiB of new space",
+		 bench_nfs_layout_own, bench_nfs_cycle_new, bench_nfs_layout_remove) },
+	{ LAYOUT("layout-kept", "the same of 64 KiB that were written before", bench_nfs_layout_kept,
+		 bench_nfs_cycle_kept, bench_nfs_layout_remove) },
+	{ LAYOUT("layout-shared", "the same in one file, in which each client has its own part",
+		 bench_nfs_layout_shared, bench_nfs_cycle_shared, bench_nfs_layout_close),
+	  .each_client = true },
+	{ LAYOUT("layout-get", "LAYOUTGET alone, of 64 KiB that were written before", bench_nfs_layout_kept,
+		 bench_nfs_get_kept, bench_nfs_layout_remove) },
 };
 const unsigned int bench_nfs_nr_works = ARRAY_SIZE(bench_nfs_works);

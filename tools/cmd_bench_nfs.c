@@ -13,8 +13,10 @@
 #include "tools/cmd.h"
 #include "tools/volume.h"
 
-#define FILES_MAX 10000000
-#define DATA_MIN  ((uint64_t)BENCH_NFS_DATA_FILES * BENCH_NFS_BLOCK_MAX)
+#define FILES_MAX    10000000
+#define EXTENTS_MAX  100000000
+#define FULL_EXTENTS 1000000
+#define DATA_MIN     ((uint64_t)BENCH_NFS_DATA_FILES * BENCH_NFS_BLOCK_MAX)
 
 static const char usage_text[] =
 	"usage: lamina bench nfs [OPTION...] [WORK...]\n"
@@ -34,6 +36,8 @@ static const char usage_text[] =
 	"  --data SIZE                bytes to read and write (default 256M)\n"
 	"  --seconds S                measure each load so long in each round (default 1)\n"
 	"  --repeats N                rounds; medians are reported (default 5)\n"
+	"  --extents N                LAYOUTGET in volumes of 1000 to so many extents (default: not measured)\n"
+	"  --holders N[,N...]         recalls from so many clients (default: not measured)\n"
 	"  --full                     all works, one and many directories, 1 to 256 outstanding, 1 to 64 sessions\n"
 	"  --no-store                 leave out the store's own rate\n"
 	"  --json                     results as JSON\n"
@@ -58,6 +62,8 @@ enum {
 	OPT_DATA,
 	OPT_SECONDS,
 	OPT_REPEATS,
+	OPT_EXTENTS,
+	OPT_HOLDERS,
 	OPT_FULL,
 	OPT_NO_STORE,
 	OPT_JSON
@@ -117,11 +123,15 @@ static int parse_seconds(const char *text, double *ret_seconds)
 static void apply_full(struct bench_nfs_options *opt)
 {
 	static const unsigned int outstanding[] = { 1, 8, 64, 256 }, sessions[] = { 1, 8, 64 };
+	static const unsigned int holders[] = { 1, 10, 1000 };
 
 	memcpy(opt->outstanding, outstanding, sizeof(outstanding));
 	memcpy(opt->sessions, sessions, sizeof(sessions));
 	opt->nr_outstanding = ARRAY_SIZE(outstanding);
 	opt->nr_sessions = ARRAY_SIZE(sessions);
+	memcpy(opt->holders, holders, sizeof(holders));
+	opt->nr_holders = ARRAY_SIZE(holders);
+	opt->extents = FULL_EXTENTS;
 	opt->one = opt->many = true;
 }
 
@@ -160,6 +170,11 @@ static int apply_numbers(struct bench_nfs_options *opt, int c, char *arg)
 		return parse_list(arg, BENCH_NFS_OUTSTANDING_MAX, opt->outstanding, &opt->nr_outstanding);
 	case OPT_SESSIONS:
 		return parse_list(arg, BENCH_NFS_SESSIONS_MAX, opt->sessions, &opt->nr_sessions);
+	case OPT_HOLDERS:
+		return parse_list(arg, BENCH_NFS_HOLDERS_MAX, opt->holders, &opt->nr_holders);
+	case OPT_EXTENTS:
+		err = parse_u64(arg, EXTENTS_MAX, &opt->extents);
+		return err || opt->extents < BENCH_NFS_GROWTH_FIRST ? -EINVAL : 0;
 	case OPT_SECONDS:
 		return parse_seconds(arg, &opt->seconds);
 	default:
@@ -236,6 +251,8 @@ static int parse_options(int argc, char **argv, struct bench_nfs_options *opt)
 		{ "data", required_argument, NULL, OPT_DATA },
 		{ "seconds", required_argument, NULL, OPT_SECONDS },
 		{ "repeats", required_argument, NULL, OPT_REPEATS },
+		{ "extents", required_argument, NULL, OPT_EXTENTS },
+		{ "holders", required_argument, NULL, OPT_HOLDERS },
 		{ "full", no_argument, NULL, OPT_FULL },
 		{ "no-store", no_argument, NULL, OPT_NO_STORE },
 		{ "json", no_argument, NULL, OPT_JSON },

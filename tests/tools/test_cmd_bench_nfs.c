@@ -142,6 +142,24 @@ static void test_targets(void **state)
 	json_object_put(top);
 }
 
+static void test_layouts(void **state)
+{
+	struct json_object *top = measure("--no-store --outstanding 2 --extents 2000 --holders 1,5 layout-get");
+	struct json_object *gets = get(top, "layoutget"), *recalls = get(top, "recalls");
+
+	assert_int_equal(json_object_array_length(gets), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(number(json_object_array_get_idx(gets, i), "p50_us") > 0);
+	assert_true(number(json_object_array_get_idx(gets, 1), "extents") >= 2000);
+	/* Each with holders that answer at once and with slow ones. */
+	assert_int_equal(json_object_array_length(recalls), 4);
+	assert_true(number(json_object_array_get_idx(recalls, 3), "holders") == 5);
+	assert_true(number(json_object_array_get_idx(recalls, 3), "ms") >= BENCH_NFS_ANSWER_MS);
+	assert_int_equal(json_object_array_length(get(top, "targets")), 2);
+	json_object_put(top);
+	assert_dir_is_empty();
+}
+
 static void test_text(void **state)
 {
 	char args[1024];
@@ -162,6 +180,8 @@ static void test_wrong_calls(void **state)
 	assert_int_equal(run("--outstanding 1,2,3,4,5,6,7,8,9"), 2);
 	assert_int_equal(run("--sessions 65"), 2);
 	assert_int_equal(run("--dirs some"), 2);
+	assert_int_equal(run("--extents 999"), 2);
+	assert_int_equal(run("--holders 2049"), 2);
 	assert_int_equal(run("--data 1M"), 2);
 	assert_int_equal(run("--dir /nonexistent"), 1);
 	assert_int_equal(run("--server nonsense"), 1);
@@ -192,8 +212,8 @@ static int clean_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_works), cmocka_unit_test(test_sessions),    cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_text),	  cmocka_unit_test(test_wrong_calls),
+		cmocka_unit_test(test_all_works), cmocka_unit_test(test_sessions), cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_layouts),	  cmocka_unit_test(test_text),	   cmocka_unit_test(test_wrong_calls),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, clean_up);
