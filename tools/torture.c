@@ -237,21 +237,6 @@ static FIBER_FN void fibers_run(struct torture *t, void (*fn)(void *arg), unsign
 		wait_queue_wait(&t->changed);
 }
 
-/* What is left open is closed, and so committed. */
-static FIBER_FN void close_all(struct torture_host *host)
-{
-	struct torture_open *open, *found;
-
-	while (!host->is_lost) {
-		found = NULL;
-		list_for_each_entry(open, &host->opens, link) if (!found && open->is_open) found = open;
-		if (!found)
-			return;
-		found->refs++;
-		torture_open_put(found, true);
-	}
-}
-
 static FIBER_FN void read_back(struct torture *t)
 {
 	for (unsigned int i = 0; i < t->nr_hosts; i++) {
@@ -260,7 +245,7 @@ static FIBER_FN void read_back(struct torture *t)
 		/* Those that did wrong have stopped. */
 		host->is_bad = false;
 		torture_host_await(host);
-		close_all(host);
+		torture_open_close_all(host);
 		torture_host_await(host);
 	}
 	fibers_run(t, read_back_main, 1);

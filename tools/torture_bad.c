@@ -138,6 +138,9 @@ FIBER_FN void torture_bad_step(struct torture_fiber *f)
 	}
 	if (!f->bad)
 		return;
+	/* Most keep to the one file, so that the others have something to do meanwhile. */
+	if (roll(f, 4))
+		torture_open_close_all(f->host);
 	open = torture_open_get(f->host, f->bad, !f->bad->fh.len);
 	if (!open)
 		return;

@@ -226,6 +226,20 @@ void torture_host_lose(struct torture_host *host, int err, const char *doing)
 	wait_queue_wake_all(&host->changed);
 }
 
+/* The server says that it gave up some of what this client had. */
+static void host_look_flags(struct torture_host *host)
+{
+	const uint32_t gone = SEQ4_STATUS_EXPIRED_ALL_STATE_REVOKED | SEQ4_STATUS_EXPIRED_SOME_STATE_REVOKED |
+			      SEQ4_STATUS_ADMIN_STATE_REVOKED;
+
+	if (!(host->session->status_flags & gone) || host->is_bad)
+		return;
+	if (!torture_host_is_excused(host))
+		torture_find(host->t, "fence", "%s lost state (SEQUENCE says %x), and had done nothing wrong",
+			     host->name, host->session->status_flags);
+	torture_host_lose(host, 0, NULL);
+}
+
 /* The server may have given it up when it was not heard of for so long. */
 static void host_look(struct torture_host *host)
 {
@@ -240,6 +254,7 @@ static void host_look(struct torture_host *host)
 	if (host->pnfs.counts.bad_layouts > host->bad_layouts)
 		torture_find(t, "io", "%s got a layout against the rules (LAMINA_LOG tells)", host->name);
 	host->bad_layouts = host->pnfs.counts.bad_layouts;
+	host_look_flags(host);
 }
 
 static FIBER_FN void host_tend(struct torture_host *host)
@@ -385,8 +400,14 @@ FIBER_FN struct torture_open *torture_open_get(struct torture_host *host, struct
 	return NULL;
 }
 
+bool torture_host_promises(const struct torture_host *host, uint64_t dropped)
+{
+	return host->pnfs.counts.commits_dropped == dropped || !(host->is_bad || torture_host_is_excused(host));
+}
+
 static FIBER_FN bool open_close(struct torture_open *open)
 {
+	uint64_t dropped;
 	char doing[80];
 	int err;
 
@@ -396,7 +417,10 @@ static FIBER_FN bool open_close(struct torture_open *open)
 		return false;
 	}
 	open->refs++;
+	dropped = open->host->pnfs.counts.commits_dropped;
 	err = pnfs_close(&open->f);
+	if (!err && !torture_host_promises(open->host, dropped))
+		err = -EIO;
 	open->is_open = false;
 	open->refs--;
 	/* What was not committed is committed now. */
@@ -426,4 +450,19 @@ FIBER_FN void torture_open_put(struct torture_open *open, bool closes)
 	open->file->opens--;
 	list_del(&open->link);
 	free(open);
+}
+
+FIBER_FN void torture_open_close_all(struct torture_host *host)
+{
+	struct torture_open *open, *found;
+
+	while (!host->is_lost) {
+		found = NULL;
+		list_for_each_entry(open, &host->opens, link) if (!found && open->is_open && open->refs == 0) found =
+			open;
+		if (!found)
+			return;
+		found->refs++;
+		torture_open_put(found, true);
+	}
 }

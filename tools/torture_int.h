@@ -64,7 +64,8 @@ struct torture_file {
 	char name[40];
 	enum torture_work work;
 	struct nfs_fh fh;
-	bool by_handle; /* its name may be another one by now */
+	bool by_handle;	 /* its name has changed */
+	bool is_unnamed; /* nobody knows its name */
 	bool is_gone;
 	uint32_t nr_blks;
 	struct torture_blk *blks;
@@ -205,9 +206,17 @@ void torture_host_lose(struct torture_host *host, int err, const char *doing);
 FIBER_FN void torture_host_await(struct torture_host *host);
 /* For a fiber between two steps: false, it is stopping and had to wait for the host to begin anew. */
 FIBER_FN bool torture_host_check(struct torture_host *host);
+/*
+ * Whether success of a commit is one, when @dropped were dropped before.  Linux, and so this client, takes some
+ * refusals for success.  A host whose fault it is, or whose bad luck, knows nothing of what became of it; from
+ * anybody else's mouth it is as good as a promise.
+ */
+bool torture_host_promises(const struct torture_host *host, uint64_t dropped) MUST_CHECK;
 FIBER_FN struct torture_open *torture_open_get(struct torture_host *host, struct torture_file *file, bool creates);
 /* The last one closes it, if @closes. */
 FIBER_FN void torture_open_put(struct torture_open *open, bool closes);
+/* What nobody uses is closed, and so committed. */
+FIBER_FN void torture_open_close_all(struct torture_host *host);
 const char *torture_error(int err, char text[64]);
 
 /* torture_step.c: single operations.  False: it failed, the host may be lost. */

@@ -101,17 +101,6 @@ FIBER_FN bool torture_do_server_write(struct torture_fiber *f, struct torture_op
 	return write_any(f, open, first, nr, true);
 }
 
-/*
- * Linux, and so this client, takes some refusals for success.  A host whose fault it is, or whose bad luck, knows
- * nothing of what became of it; from anybody else's mouth it is as good as a promise.
- */
-static bool is_promise(const struct torture_open *open, uint64_t dropped)
-{
-	const struct torture_host *host = open->host;
-
-	return host->pnfs.counts.commits_dropped == dropped || !(host->is_bad || torture_host_is_excused(host));
-}
-
 FIBER_FN bool torture_do_commit(struct torture_open *open)
 {
 	struct torture_host *host = open->host;
@@ -122,7 +111,7 @@ FIBER_FN bool torture_do_commit(struct torture_open *open)
 	if (!open_lock(open))
 		return false;
 	err = pnfs_commit(&open->f);
-	if (!err && !is_promise(open, dropped))
+	if (!err && !torture_host_promises(host, dropped))
 		err = -EIO;
 	if (err)
 		ok = open_failed(open, NULL, err, "commit");

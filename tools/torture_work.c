@@ -56,16 +56,17 @@ static FIBER_FN bool op_rename(struct torture_fiber *f, struct torture_open *ope
 	int err;
 
 	snprintf(to, sizeof(to), "renamed-%u-%u-%u", f->host->nr, f->nr, f->nr_made++);
-	if (file->by_handle && roll(f, 2))
+	if (file->is_unnamed || (file->by_handle && roll(f, 2)))
 		return true;
 	/* If nobody ever answers, it may have either name. */
-	file->by_handle = true;
+	file->by_handle = file->is_unnamed = true;
 	err = nfs_file_rename(f->host->session, &f->t->dir, file->name, &f->t->dir, to);
 	if (err) {
 		torture_host_lose(f->host, err, "RENAME");
 		return false;
 	}
 	snprintf(file->name, sizeof(file->name), "%s", to);
+	file->is_unnamed = false;
 	return true;
 }
 
@@ -73,7 +74,7 @@ static FIBER_FN bool op_unlink(struct torture_fiber *f, struct torture_open *ope
 {
 	int err;
 
-	if (open->file->is_gone)
+	if (open->file->is_gone || open->file->is_unnamed)
 		return true;
 	open->file->is_gone = true;
 	err = nfs_file_remove(f->host->session, &f->t->dir, open->file->name);
