@@ -24,6 +24,7 @@
 #include "extent/check_run.h"
 #include "tools/cmd.h"
 #include "tools/demo.h"
+#include "tools/demo_layouts.h"
 #include "tools/demo_nfs.h"
 #include "tools/volume.h"
 
@@ -31,9 +32,9 @@
 #define LET_GO_MS      5000
 
 static const char usage_text[] =
-	"usage: lamina demo [OPTION...] [nfs]\n"
+	"usage: lamina demo [OPTION...] [nfs|layouts]\n"
 	"\n"
-	"Kill the store at work, or with nfs the server under its clients, and find everything again.\n"
+	"Kill the store at work, or with nfs or layouts the server under its clients, and find everything again.\n"
 	"\n"
 	"  --file FILE   the volume's image, made for this (default lamina-demo.img)\n"
 	"  --size SIZE   its size (default 64G, sparse)\n"
@@ -335,7 +336,7 @@ int cmd_demo(int argc, char **argv)
 	};
 	struct demo d = { .file = "lamina-demo.img", .size = 64ULL << 30, .kills = 3, .seconds = 2 };
 	uint64_t seed = 0;
-	int c, which;
+	int c, which, err;
 
 	while ((c = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (c == 'h') {
@@ -349,13 +350,14 @@ int cmd_demo(int argc, char **argv)
 			return CMD_USAGE;
 		}
 	}
-	if (optind + 1 == argc && strcmp(argv[optind], "nfs") == 0) {
+	if (optind + 1 == argc && (strcmp(argv[optind], "nfs") == 0 || strcmp(argv[optind], "layouts") == 0)) {
 		struct demo_nfs_options nfs = {
 			.file = d.file, .size = d.size, .kills = d.kills, .seconds = d.seconds, .keep = d.keep
 		};
 
 		log_set_level(LOG_LEVEL_WARN);
-		return demo_nfs_run(&nfs) ? CMD_FAILED : CMD_OK;
+		err = argv[optind][0] == 'n' ? demo_nfs_run(&nfs) : demo_layouts_run(&nfs, seed);
+		return err ? CMD_FAILED : CMD_OK;
 	}
 	if (optind != argc) {
 		fprintf(stderr, "lamina demo: takes no argument like '%s'\n", argv[optind]);
