@@ -11,7 +11,9 @@
 
 #include <string.h>
 
+#include "dev/sock.h"
 #include "mds/client.h"
+#include "mds/conn.h"
 #include "mds/layout.h"
 #include "mds/ops.h"
 #include "mds/status.h"
@@ -32,9 +34,24 @@ static unsigned int kind_of(layouttype4 type)
 	}
 }
 
-static bool is_offered(const struct mds *mds, layouttype4 type)
+/*
+ * Whether some export lets this peer have layouts of that type.  Who gets none is told no key either: with one it
+ * could write to the devices.
+ */
+static bool is_offered(const struct compound *c, layouttype4 type)
 {
-	return mds->layouts && (mds->layouts->kinds & kind_of(type)) != 0;
+	const struct config *config = c->mds->config;
+	unsigned int kind = kind_of(type);
+
+	if (!c->mds->layouts || !(c->mds->layouts->kinds & kind))
+		return false;
+	for (unsigned int i = 0; i < config->nr_exports; i++) {
+		const struct export_rule *rule = export_rule_for(&config->exports[i], &c->conn->sock->peer.ss);
+
+		if (rule && (rule->layouts & kind))
+			return true;
+	}
+	return false;
 }
 
 struct info_job {
@@ -151,7 +168,7 @@ FIBER_FN nfsstat4 op_getdeviceinfo(struct compound *c, const struct nfs_argop4 *
 	struct info_job *job;
 	int err;
 
-	if (!is_offered(c->mds, args->gdia_layout_type))
+	if (!is_offered(c, args->gdia_layout_type))
 		return NFS4ERR_UNKNOWN_LAYOUTTYPE;
 	/* It holds the body, which the result points to. */
 	job = wire_arena_alloc(&c->arena, sizeof(*job));
@@ -181,8 +198,7 @@ FIBER_FN nfsstat4 op_getdevicelist(struct compound *c, const struct nfs_argop4 *
 	deviceid4 *ids;
 	uint32_t first, nr;
 
-	if (!is_offered(c->mds, args->gdla_layout_type) ||
-	    !(layout_kinds_of(c, &c->fh) & kind_of(args->gdla_layout_type)))
+	if (!is_offered(c, args->gdla_layout_type) || !(layout_kinds_of(c, &c->fh) & kind_of(args->gdla_layout_type)))
 		return NFS4ERR_UNKNOWN_LAYOUTTYPE;
 	devices = &c->mds->layouts->devices;
 	/* The devices of a mounted volume do not change, so every cookie of this volume is good. */
