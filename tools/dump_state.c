@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "layout/fence_record.h"
 #include "mds/client_record.h"
 #include "mds/state_record.h"
 #include "tools/dump.h"
@@ -132,6 +133,19 @@ static bool print_copy(FILE *out, const void *val, size_t len)
 	return true;
 }
 
+static bool print_fence_key(FILE *out, const void *val, size_t len)
+{
+	static const char *const states[] = { "", ", its fence is begun", ", fenced" };
+	const struct disk_fence_key *rec = val;
+	const char *owner = (const char *)val + sizeof(*rec);
+
+	if (len < sizeof(*rec) || rec->state >= ARRAY_SIZE(states))
+		return false;
+	fprintf(out, "key 0x%016" PRIx64 " of \"%.*s\"%s%s", le64_get(rec->key), (int)(len - sizeof(*rec)), owner,
+		states[rec->state], rec->held ? " by a person" : "");
+	return true;
+}
+
 bool dump_state_value(FILE *out, struct key key, const void *val, size_t len)
 {
 	if (key_zone(key) != ZONE_STATE)
@@ -155,6 +169,8 @@ bool dump_state_value(FILE *out, struct key key, const void *val, size_t len)
 		return print_callback(out, key, val, len);
 	case RECORD_COPY:
 		return print_copy(out, val, len);
+	case RECORD_KEY:
+		return key_obj(key) == 0 && print_fence_key(out, val, len);
 	default:
 		return false;
 	}

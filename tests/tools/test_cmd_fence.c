@@ -210,6 +210,8 @@ static FIBER_FN int keys_body(void *arg)
 	visit_end(v);
 	CHECK_EQ(program_end(pid, SIGTERM), 0);
 	CHECK_EQ(program_run("check %s", volume), 0);
+	CHECK_EQ(program_run("dump %s items | grep ' of \"'", volume), 0);
+	CHECK(program_said("key 0x4c4d"));
 	return 0;
 }
 
