@@ -274,9 +274,7 @@ static FIBER_FN int test_fiber(void *arg)
 	nfs_compound_release(&t->c);
 	if (!tidy_up(t))
 		return 1;
-	if (!t->is_external)
-		nfs_test_unserve(t);
-	return 0;
+	return t->is_external ? 0 : nfs_test_unserve(t);
 }
 
 static int world_open(struct nfs_test *t)

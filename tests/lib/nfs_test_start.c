@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "dev/blkdev.h"
+#include "extent/check_run.h"
+#include "extent/data.h"
 #include "layout/device.h"
 #include "mds/server.h"
 #include "tests/lib/store.h"
@@ -263,14 +265,44 @@ FIBER_FN int nfs_test_kill_discard(struct nfs_test *t)
 	return world_restart(t, true);
 }
 
-FIBER_FN void nfs_test_unserve(struct nfs_test *t)
+static void world_found(void *arg, enum check_severity severity, const char *sentence)
+{
+	struct nfs_test *t = arg;
+
+	if (severity == CHECK_ERROR && !t->why[0])
+		snprintf(t->why, sizeof(t->why), "the volume is damaged: %.400s", sentence);
+}
+
+/* Whatever the test did, the volume's own rules hold (I10). */
+static FIBER_FN int world_check(struct nfs_test *t)
 {
 	struct nfs_world *w = t->world;
+	struct check_options opt = { .memory = 8 << 20, .report = world_found, .arg = t };
+	struct check_result result;
+	int err;
+
+	if (t->is_skipped)
+		return 0;
+	t->why[0] = '\0';
+	/* Trims go on in the background. */
+	data_settle(w->store.fs);
+	err = check_run(w->store.fs, &opt, &result);
+	if (err && !t->why[0])
+		snprintf(t->why, sizeof(t->why), "the volume cannot be checked: %s", strerror(-err));
+	return err ? err : result.errors > 0 ? -EUCLEAN : 0;
+}
+
+FIBER_FN int nfs_test_unserve(struct nfs_test *t)
+{
+	struct nfs_world *w = t->world;
+	int err;
 
 	server_stop(w->mds);
 	w->mds = NULL;
 	world_cut_paths(w);
+	err = world_check(t);
 	store_unmount(&w->store);
+	return err;
 }
 
 void nfs_test_stop(struct nfs_test *t)

@@ -51,8 +51,8 @@ struct sim_reserve *nfs_test_reserve(struct nfs_test *t, unsigned int index);
 struct sim_disk *nfs_test_disk(struct nfs_test *t, unsigned int index);
 #define NFS_TEST_NAA_LEN 16
 void nfs_test_naa(unsigned int index, uint8_t ret_naa[NFS_TEST_NAA_LEN]);
-/* In that fiber again, when all connections are closed. */
-FIBER_FN void nfs_test_unserve(struct nfs_test *t);
+/* In that fiber again, when all connections are closed.  An error, said in t->why: the volume is damaged. */
+FIBER_FN int nfs_test_unserve(struct nfs_test *t) MUST_CHECK;
 /* Outside of fibers: free all that nfs_test_start() made, t->reactor too. */
 void nfs_test_stop(struct nfs_test *t);
 
