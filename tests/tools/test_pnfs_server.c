@@ -198,9 +198,51 @@ static FIBER_FN void test_side_by_side(struct nfs_test *t)
 	peers_close(t);
 }
 
+/* A host that does not hear recalls and writes on: the device keeps it out before others get its blocks. */
+static FIBER_FN void test_late_writer(struct nfs_test *t)
+{
+	struct pnfs_extent extent;
+	size_t got;
+
+	for (unsigned int i = 0; i < HOSTS; i++)
+		peer_open(t, i, "fought over");
+	memset(buf, 'a', PAGE);
+	NFS_IS(t, pnfs_write(&peers[0].file, 0, buf, PAGE), 0);
+	NFS_IS(t, pnfs_commit(&peers[0].file), 0);
+	extent = *pnfs_extent_at(&peers[0].file, 0);
+	peers[0].host.faults.ignores_recalls = true;
+	memset(buf, 'b', PAGE);
+	NFS_IS(t, pnfs_write(&peers[1].file, 0, buf, PAGE), 0);
+	NFS_IS(t, pnfs_commit(&peers[1].file), 0);
+	NFS_CHECK(t, peers[0].host.counts.recalls > 0);
+	memset(buf, 'c', PAGE);
+	NFS_IS(t, pnfs_extent_io(&peers[0].host, &extent, true, 0, buf, PAGE), -EBADE);
+	NFS_CHECK_EQ(t, peers[0].host.counts.conflicts, 1);
+	/* It has learned, and is taken back. */
+	peers[0].host.faults.ignores_recalls = false;
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		NFS_IS(t, pnfs_revalidate(&peers[i].file), 0);
+		NFS_IS(t, pnfs_read(&peers[i].file, 0, buf, PAGE, &got), 0);
+		NFS_CHECK_EQ(t, got, PAGE);
+		NFS_CHECK_EQ(t, buf[0], 'b');
+	}
+	fiber_sleep_ns(5000000000);
+	memset(buf, 'd', PAGE);
+	NFS_IS(t, pnfs_write(&peers[0].file, 0, buf, PAGE), 0);
+	NFS_IS(t, pnfs_commit(&peers[0].file), 0);
+	NFS_IS(t, pnfs_read(&peers[2].file, 0, buf, PAGE, &got), 0);
+	NFS_CHECK_EQ(t, buf[PAGE - 1], 'd');
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		NFS_IS(t, pnfs_close(&peers[i].file), 0);
+		NFS_CHECK_EQ(t, peers[i].host.counts.bad_layouts, 0);
+		pnfs_host_close(&peers[i].host, true);
+	}
+}
+
 static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_one_by_one, "RFC 8881, 12"),
 	NFS_TEST(test_side_by_side, "RFC 8881, 12"),
+	NFS_TEST(test_late_writer, "RFC 8881, 12.5.5; RFC 8154, 2.4"),
 };
 
 int main(int argc, char **argv)
