@@ -74,12 +74,12 @@ static FIBER_FN const char *evict(struct mds *mds, const char *id_text, bool for
 	client = !id_text || errno || end == id_text || *end ? NULL : client_find(mds, id);
 	if (!client)
 		return "there is no client with this id";
-	if (!force && (client->nr_opens || client->nr_locks || client->nr_delegs))
-		return "the client has files open, locked or delegated and would lose them; ask with --force if it "
-		       "shall";
+	if (!force && (client->nr_opens || client->nr_locks || client->nr_delegs || client->nr_layouts))
+		return "the client has files open, locked or delegated, or layouts, and would lose them; ask with "
+		       "--force if it shall";
 	log_warn("client %016" PRIx64 " at %s is evicted, as asked on the control socket: %" PRIu64 " opens, %" PRIu64
-		 " locks, %" PRIu64 " delegations",
-		 id, client->peer, client->nr_opens, client->nr_locks, client->nr_delegs);
+		 " locks, %" PRIu64 " delegations, %" PRIu64 " layouts",
+		 id, client->peer, client->nr_opens, client->nr_locks, client->nr_delegs, client->nr_layouts);
 	err = client_destroy(mds, client, &seq);
 	if (!err && seq > 0)
 		err = txn_wait_durable(mds->fs, seq);
@@ -111,6 +111,8 @@ static FIBER_FN void answer(struct control_conn *conn, const char *command)
 		answer_status(conn);
 	else if (strcmp(command, "clients") == 0)
 		control_clients(&conn->control->opt, &conn->out);
+	else if (strcmp(command, "layouts") == 0)
+		control_layouts(&conn->control->opt, NULL, &conn->out);
 	else
 		control_out_error(&conn->out, "there is no such request");
 }
@@ -130,6 +132,8 @@ static FIBER_FN void answer_object(struct control_conn *conn, const char *line)
 		control_fence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
 	else if (strcmp(command, "unfence") == 0)
 		control_unfence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
+	else if (strcmp(command, "layouts") == 0)
+		control_layouts(&conn->control->opt, text_of(o, "file"), &conn->out);
 	else
 		answer(conn, command);
 	json_object_put(o);

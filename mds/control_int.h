@@ -50,5 +50,7 @@ FIBER_FN void control_add_layouts(struct json_object *top, struct mds *mds);
 /* Member "devices"; @ret_seen (may be NULL): @key is registered with one, or one does not say. */
 FIBER_FN void control_add_devices(struct json_object *top, struct mds *mds, uint64_t key, bool *ret_seen);
 void control_fill_fence(struct json_object *o, const struct fence_entry *e);
+/* @file: a path from the volume's root, or an inode number; NULL: of all files. */
+FIBER_FN void control_layouts(const struct control_options *opt, const char *file, struct control_out *out);
 
 #endif

@@ -32,5 +32,6 @@ int cmd_status(int argc, char **argv);
 int cmd_clients(int argc, char **argv);
 int cmd_fence(int argc, char **argv);
 int cmd_unfence(int argc, char **argv);
+int cmd_layouts(int argc, char **argv);
 
 #endif

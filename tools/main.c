@@ -22,6 +22,7 @@ static const struct cmd commands[] = {
 	{ "clients", "tell who uses the running server", cmd_clients },
 	{ "fence", "cut a client off from the devices", cmd_fence },
 	{ "unfence", "let a fenced client use the devices again", cmd_unfence },
+	{ "layouts", "tell who holds which blocks of which file", cmd_layouts },
 	{ "demo", "kill the store at work, and find everything again", cmd_demo },
 	{ NULL, NULL, NULL },
 };

@@ -18,6 +18,7 @@
 #include "dev/fiber.h"
 #include "mds/client.h"
 #include "mds/conn.h"
+#include "mds/layout.h"
 #include "mds/session.h"
 #include "tests/lib/check.h"
 #include "tests/lib/store.h"
@@ -265,6 +266,74 @@ static FIBER_FN void clients_body(struct store *s, void *arg)
 	world_stop(w);
 }
 
+static bool text_is(struct json_object *o, const char *name, const char *text)
+{
+	return strcmp(json_object_get_string(member(o, name)), text) == 0;
+}
+
+static FIBER_FN struct json_object *ask_layouts(struct world *w, const char *request, size_t nr)
+{
+	struct json_object *o = ask(w, request), *list = member(o, "layouts");
+
+	CHECK_EQ(json_object_array_length(list), nr);
+	json_object_get(list);
+	json_object_put(o);
+	return list;
+}
+
+/* One that is recalled, and one that is lost and nobody's any more. */
+static FIBER_FN void layouts_body(struct store *s, void *arg)
+{
+	struct world *w = arg;
+	struct client nobody = { 0 };
+	struct file file = { .ino = 7 };
+	struct layout *v[2] = { layout_alloc(&w->clients[0]), layout_alloc(&nobody) };
+	struct json_object *list, *o, *grant;
+
+	world_start(w);
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK(v[i] != NULL);
+		v[i]->state.number = 90 - i;
+		v[i]->kind = LAYOUT_SCSI;
+		v[i]->ino = 9 - 2 * i;
+		v[i]->key = 0xabc;
+		v[i]->file = &file;
+		CHECK_EQ(grants_add(&(struct grants){ 0 }, 2, 5, i ? GRANT_READ : GRANT_RW | GRANT_FRESH,
+				    &v[i]->grants),
+			 0);
+		HASH_ADD(hh, w->mds.states, number, sizeof(v[i]->state.number), &v[i]->state);
+	}
+	v[0]->recalled = true;
+	v[1]->state.revoked = true;
+	list = ask_layouts(w, "layouts\n", 2);
+	o = json_object_array_get_idx(list, 0);
+	CHECK_EQ(number(o, "inode"), 7);
+	CHECK(member(o, "client") == NULL);
+	CHECK(text_is(o, "state", "lost"));
+	CHECK(text_is(o, "fence", "none"));
+	o = json_object_array_get_idx(list, 1);
+	CHECK(text_is(o, "client", "00000000000003e8"));
+	CHECK(text_is(o, "address", "192.0.2.0:700"));
+	CHECK(text_is(o, "state", "recalled"));
+	CHECK(text_is(o, "type", "scsi"));
+	CHECK(text_is(o, "key", "0x0000000000000abc"));
+	grant = json_object_array_get_idx(member(o, "grants"), 0);
+	CHECK_EQ(number(grant, "offset"), 8192);
+	CHECK_EQ(number(grant, "length"), 12288);
+	CHECK(text_is(grant, "mode", "write"));
+	CHECK(json_object_get_boolean(member(grant, "fresh")));
+	json_object_put(list);
+	json_object_put(ask_layouts(w, "{\"command\":\"layouts\",\"file\":\"9\"}\n", 1));
+	json_object_put(ask_layouts(w, "{\"command\":\"layouts\",\"file\":\"//\"}\n", 0));
+	o = ask(w, "{\"command\":\"layouts\",\"file\":\"/a/b\"}\n");
+	CHECK(text_is(o, "error", "there is no such file on the volume"));
+	json_object_put(o);
+	HASH_CLEAR(hh, w->mds.states);
+	for (unsigned int i = 0; i < 2; i++)
+		layout_free(v[i]);
+	world_stop(w);
+}
+
 static FIBER_FN void nonsense_body(struct store *s, void *arg)
 {
 	static const char *const requests[] = { "\n",
@@ -353,6 +422,11 @@ static void test_clients(void **state)
 	world_run(clients_body);
 }
 
+static void test_layouts(void **state)
+{
+	world_run(layouts_body);
+}
+
 static void test_nonsense(void **state)
 {
 	world_run(nonsense_body);
@@ -371,8 +445,9 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	 cmocka_unit_test(test_failed), cmocka_unit_test(test_clients),
-		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_status),	cmocka_unit_test(test_failed),	 cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_layouts), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `lamina status` and `lamina clients` without a server: what they say and how they end. */
+/* `lamina status`, `lamina clients` and `lamina layouts` without a server: what they say and how they end. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "tests/lib/program.h"
 #include "tools/ask.h"
 
-static const char *const names[] = { "status", "clients" };
+static const char *const names[] = { "status", "clients", "layouts" };
 
 static void test_no_server(void **state)
 {
@@ -28,7 +28,7 @@ static void test_called_wrongly(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		assert_int_equal(program_run("%s --bogus", names[i]), 2);
-		assert_int_equal(program_run("%s surplus", names[i]), 2);
+		assert_int_equal(program_run("%s surplus surplus", names[i]), 2);
 		assert_int_equal(program_run("%s --help", names[i]), 0);
 		assert_true(program_said("usage: lamina"));
 	}
