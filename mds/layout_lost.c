@@ -194,8 +194,12 @@ void layout_lost_add(struct mds *mds, const struct layout *layout, const char *a
 	host->kinds |= layout->kind;
 	if (address && address[0] && !host->address[0])
 		strncpy(host->address, address, sizeof(host->address) - 1);
-	if (!host->busy)
-		lost_spawn(mds);
+	if (host->busy)
+		return;
+	/* There is something new: it is not waited until the next try. */
+	host->next_ns = reactor_now_ns(mds->reactor);
+	wait_queue_wake_all(&layouts->lost_work);
+	lost_spawn(mds);
 }
 
 void layout_lost_forget(struct layouts *layouts)
@@ -229,6 +233,8 @@ FIBER_FN bool layout_lift(struct mds *mds, uint64_t key)
 	struct fence *fence = mds->layouts->fence;
 	int err;
 
+	if (!fence)
+		return false;
 	if (fence_state_of(fence, key) == FENCE_NONE)
 		return true;
 	if (fence_state_of(fence, key) != FENCE_PROVED || !host_is_clean(mds, key))
