@@ -126,7 +126,8 @@ FIBER_FN static int setattr_try(struct setattr *s)
 		data_lock_take(s->c.fs, &lock, 1);
 	err = txn_run(s->c.fs, &opt, setattr_body, s, &s->c.seq);
 	if (err == -EAGAIN && !s->relock) {
-		err = data_write_clean_tail(s->c.fs, s->c.ino, s->c.generation, data_also_guard(s->c.also));
+		err = data_write_clean_tail(s->c.fs, s->c.ino, s->c.generation, lock.first, lock.end,
+					    data_also_guard(s->c.also));
 		if (!err)
 			err = txn_run(s->c.fs, &opt, setattr_body, s, &s->c.seq);
 	}
@@ -268,7 +269,8 @@ FIBER_FN static int allocate_locked(struct allocate *a)
 	if (!err && a->size > inode.size && !allocate_has_locked(a, &inode))
 		return -EAGAIN;
 	if (!err && a->size > inode.size)
-		err = data_write_clean_tail(a->c.fs, a->c.ino, a->c.generation, data_also_guard(a->c.also));
+		err = data_write_clean_tail(a->c.fs, a->c.ino, a->c.generation, a->lock_first, a->lock_end,
+					    data_also_guard(a->c.also));
 	else if (!err && inode.trim_from < a->c.end)
 		err = data_trim(a->c.fs, a->c.ino);
 	while (!err && a->c.blk < a->c.end)

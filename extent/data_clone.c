@@ -22,7 +22,6 @@ struct clone {
 	bool behind;	  /* and something is written behind it */
 	bool trim;
 	uint64_t lock_first;
-	bool lock_rest; /* of the destination */
 	/* Where the next step begins, from the start of the range */
 	uint64_t done;
 	/* Results */
@@ -132,7 +131,7 @@ static int clone_ask(const struct clone *c)
 }
 
 /* -EAGAIN: more must be locked. */
-FIBER_FN static int clone_locked(struct clone *c, uint64_t lock_first, uint64_t lock_nr)
+FIBER_FN static int clone_locked(struct clone *c, const struct data_lock *lock, uint64_t lock_nr)
 {
 	struct txn_options opt = { .name = "clone", .log_max = CLONE_STEPS * MAP_CLONE_LOG + INODE_LOG_PUT };
 	int err;
@@ -140,12 +139,13 @@ FIBER_FN static int clone_locked(struct clone *c, uint64_t lock_first, uint64_t 
 	if (c->also)
 		opt.log_max += c->also->log_max;
 	err = txn_read(c->fs, clone_plan_body, c);
-	if (!err && (c->lock_first < lock_first || c->nr > lock_nr || (c->behind && !c->lock_rest)))
+	if (!err && (c->lock_first < lock->first || c->nr > lock_nr || (c->behind && lock->end != DATA_END)))
 		err = -EAGAIN;
 	if (!err)
 		err = clone_ask(c);
 	if (!err && (c->tail_behind || c->behind))
-		err = data_write_clean_tail(c->fs, c->dst->ino, c->dst->generation, data_also_guard(c->also));
+		err = data_write_clean_tail(c->fs, c->dst->ino, c->dst->generation, lock->first, lock->end,
+					    data_also_guard(c->also));
 	if (!err && c->trim)
 		err = data_trim(c->fs, c->dst->ino);
 	if (!err && (c->tail_behind || c->behind || c->trim)) /* the source may be the same file */
@@ -171,10 +171,9 @@ FIBER_FN static int clone_try(struct clone *c)
 	first = c->lock_first;
 	nr = max_u64(c->nr, 1);
 	locks[0] = (struct data_lock){ .ino = c->src->ino, .first = src, .end = src + nr, .shared = true };
-	c->lock_rest = c->behind;
 	locks[1] = (struct data_lock){ .ino = c->dst->ino, .first = first, .end = c->behind ? DATA_END : dst + nr };
 	data_lock_take(c->fs, locks, 2);
-	err = clone_locked(c, first, nr);
+	err = clone_locked(c, &locks[1], nr);
 	data_lock_give(c->fs, locks, 2);
 	return err;
 }

@@ -132,6 +132,8 @@ FIBER_FN int data_io_read(struct fs *fs, const struct data_run *runs, unsigned i
  */
 FIBER_FN int data_io_write(struct fs *fs, const struct data_run *runs, unsigned int nr, struct data_image *image,
 			   bool durable, bool *ret_durable) MUST_CHECK;
+/* Zeros at the targets of @runs, durably; by the devices themselves where they can. */
+FIBER_FN int data_io_zero(struct fs *fs, const struct data_run *runs, unsigned int nr) MUST_CHECK;
 /* All devices. */
 FIBER_FN int data_io_flush(struct fs *fs) MUST_CHECK;
 /* Until blocks that are free or alone now are so after a crash, too: else their old owner would see what is written.
@@ -179,11 +181,13 @@ FIBER_FN void data_trim_stop(struct fs *fs);
 FIBER_FN int data_write_zeros(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, uint32_t len, bool tail)
 	MUST_CHECK;
 /*
- * Make the file fit to grow: no trim under way, no dirty tail, nothing written behind the end; @guard is asked.  The
- * block of the end of file is locked exclusively, with INODE_DIRTY_BEHIND all that follows it too.
+ * Make the file fit to grow: no trim under way, no dirty tail, nothing written behind the end; @guard is asked.
+ * Blocks
+ * [@lock_first, @lock_end) are locked exclusively.  -EAGAIN: that is not enough, or not any more: the block of the
+ * end of file, and with INODE_DIRTY_BEHIND all up to DATA_END.
  */
-FIBER_FN int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
-	MUST_CHECK;
+FIBER_FN int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t lock_first,
+				   uint64_t lock_end, const struct data_guard *guard) MUST_CHECK;
 
 /* Run the caller's part of a transaction (NULL: none); @inode is written already, and as it leaves it afterwards. */
 int data_also_run(struct txn *txn, const struct data_also *also, struct inode *inode) MUST_CHECK;

@@ -22,12 +22,15 @@ static struct data_lock *hold_lock(struct data_hold *hold)
 	return (struct data_lock *)(void *)hold->priv;
 }
 
+static bool is_held(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
+{
+	return guard && guard->held && guard->held(guard, ino, first, end);
+}
+
 /* Whether nobody may be writing there, so that it may be made zeros. */
 static bool nobody_holds(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
 {
-	if (guard && guard->held && guard->held(guard, ino, first, end))
-		return false;
-	return !data_guard_ask(guard, ino, first, end, DATA_REMAP);
+	return !is_held(guard, ino, first, end) && !data_guard_ask(guard, ino, first, end, DATA_REMAP);
 }
 
 /* Taking blocks of a range away that are of one kind, run by run; the range is locked alone. */
@@ -38,16 +41,18 @@ struct give {
 	uint64_t generation;
 	uint64_t first, end;
 	bool behind; /* what is written wholly behind the end of file; else what is reserved */
+	bool ask;    /* who may still commit something there, too */
 	const struct data_guard *guard;
 	uint64_t blk, stop; /* of the run */
 };
 
 static bool give_wants(const struct give *g, const struct data_run *run)
 {
-	if (g->behind)
-		return run->state == MAP_WRITTEN && nobody_holds(g->guard, g->ino, run->blk, run->blk + run->nr);
-	return !run->in_place && !run->lacks_space &&
-	       !(g->guard && g->guard->held && g->guard->held(g->guard, g->ino, run->blk, run->blk + run->nr));
+	uint64_t end = run->blk + run->nr;
+
+	if (g->behind ? run->state != MAP_WRITTEN : run->in_place || run->lacks_space)
+		return false;
+	return g->ask ? nobody_holds(g->guard, g->ino, run->blk, end) : !is_held(g->guard, g->ino, run->blk, end);
 }
 
 static int give_body(struct txn *txn, void *arg)
@@ -145,9 +150,13 @@ FIBER_FN static int hold_look(struct fs *fs, const struct data_hold *hold, uint6
 FIBER_FN static int hold_prepare(struct fs *fs, const struct data_hold *hold, uint64_t generation, bool grow,
 				 const struct data_guard *guard)
 {
-	struct give behind = {
-		.fs = fs, .ino = hold->ino, .generation = generation, .end = hold->end, .behind = true, .guard = guard
-	};
+	struct give behind = { .fs = fs,
+			       .ino = hold->ino,
+			       .generation = generation,
+			       .end = hold->end,
+			       .behind = true,
+			       .ask = true,
+			       .guard = guard };
 	struct inode inode;
 	int err;
 
@@ -205,7 +214,6 @@ int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation, const s
 	struct data_hold hold = { .ino = ino };
 	struct data_lock lock = { .ino = ino, .end = DATA_END };
 	struct inode inode;
-	bool retry;
 	int err;
 
 	do {
@@ -214,12 +222,9 @@ int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation, const s
 			return err;
 		lock.first = inode.size >> DADDR_BLOCK_SHIFT;
 		data_lock_take(fs, &lock, 1);
-		err = hold_look(fs, &hold, generation, &inode);
-		retry = !err && inode.size >> DADDR_BLOCK_SHIFT < lock.first;
-		if (!err && !retry)
-			err = data_write_clean_tail(fs, ino, generation, guard);
+		err = data_write_clean_tail(fs, ino, generation, lock.first, lock.end, guard);
 		data_lock_give(fs, &lock, 1);
-	} while (retry || err == -EAGAIN);
+	} while (err == -EAGAIN);
 	return err;
 }
 
@@ -336,6 +341,23 @@ int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit,
 
 /* What a layout leaves */
 
+FIBER_FN static int unreserve_locked(struct give *g)
+{
+	struct data_hold range = { .ino = g->ino };
+	struct inode inode;
+	uint64_t first = g->first;
+	int err;
+
+	err = give_all(g);
+	if (!err)
+		err = hold_look(g->fs, &range, g->generation, &inode);
+	if (err || !(inode.flags & INODE_DIRTY_BEHIND))
+		return err;
+	g->behind = true;
+	g->first = max_u64(first, data_blk_up(inode.size));
+	return give_all(g);
+}
+
 int data_unreserve(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
 		   const struct data_guard *guard)
 {
@@ -348,7 +370,11 @@ int data_unreserve(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t fi
 	if (first >= end)
 		return 0;
 	data_lock_take(fs, &lock, 1);
-	err = give_all(&g);
+	do {
+		g.first = first;
+		g.behind = false;
+		err = unreserve_locked(&g);
+	} while (err == -EAGAIN); /* the end of file has moved */
 	data_lock_give(fs, &lock, 1);
 	return err;
 }

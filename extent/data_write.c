@@ -110,25 +110,28 @@ FIBER_FN static int job_look(struct job *job)
 	return err;
 }
 
-/* Behind the old end of file there must be zeros up to where the write begins. */
+/*
+ * Behind the old end of file there must be zeros up to where the write begins.  Everything in its own range is
+ * written, or zeroed.
+ */
 FIBER_FN static int job_prepare_tail(struct job *job)
 {
 	bool behind = job->look.inode.flags & INODE_DIRTY_BEHIND;
-	uint64_t tail_off, blk;
+	uint64_t tail_off, blk = job->size >> DADDR_BLOCK_SHIFT;
 	uint32_t tail_len;
 	int err;
 
-	if (!job_grows(job))
-		return 0;
-	blk = job->size >> DADDR_BLOCK_SHIFT;
-	if (!behind && (!inode_dirty_tail(&job->look.inode, &tail_off, &tail_len) || blk >= job->look.first))
+	if (!job_grows(job) || blk >= job->look.first ||
+	    !((behind && data_blk_up(job->size) < job->look.first) ||
+	      inode_dirty_tail(&job->look.inode, &tail_off, &tail_len)))
 		return 0;
 	if (blk < job->lock_first || (behind && job->lock_end != DATA_END)) {
 		job->lock_first = min_u64(job->lock_first, blk);
 		job->lock_end = behind ? DATA_END : job->lock_end;
 		return -EAGAIN;
 	}
-	err = data_write_clean_tail(job->fs, job->ino, job->generation, data_also_guard(job->also));
+	err = data_write_clean_tail(job->fs, job->ino, job->generation, job->lock_first, job->lock_end,
+				    data_also_guard(job->also));
 	return err ? err : job_look(job);
 }
 
@@ -144,7 +147,7 @@ static int job_ask(const struct job *job)
 	for (unsigned int i = 0; i < look->nr; i++)
 		if (!look->runs[i].in_place)
 			touch = DATA_REMAP;
-	if (job_grows(job) && (look->inode.flags & INODE_DIRTY_TAIL))
+	if (job_grows(job) && (look->inode.flags & (INODE_DIRTY_TAIL | INODE_DIRTY_BEHIND)))
 		touch = DATA_REMAP;
 	return data_guard_ask(data_also_guard(job->also), job->ino, look->first, look->end, touch);
 }
@@ -228,7 +231,9 @@ FIBER_FN static int job_fill(const struct job *job, struct data_image *image)
 
 FIBER_FN static int job_write(struct job *job)
 {
-	bool durable = job->durable || job->tail_in_place || job->kind != JOB_WRITE;
+	/* Behind the end there may be anything, which the new size would show after a power cut. */
+	bool behind = job_grows(job) && (job->look.inode.flags & INODE_DIRTY_BEHIND);
+	bool durable = job->durable || job->tail_in_place || behind || job->kind != JOB_WRITE;
 	struct data_image image;
 	int err;
 
@@ -259,7 +264,7 @@ static int commit_size(const struct job *job, struct inode *inode, uint64_t stop
 	/* Somebody has made or found a dirty tail that we did not clean. */
 	if (dirty && !(job->covers_tail && old == job->size) && !is_aligned_u64(old, DADDR_BLOCK_SIZE))
 		return -EAGAIN;
-	if (inode->flags & INODE_DIRTY_BEHIND)
+	if ((inode->flags & INODE_DIRTY_BEHIND) && data_blk_up(old) < job->look.first)
 		return -EAGAIN;
 	if (!(job->tail_in_place && within))
 		inode->flags &= ~INODE_DIRTY_TAIL;
@@ -442,25 +447,30 @@ FIBER_FN static int cut_behind(struct fs *fs, const struct inode *inode, const s
 	return err ? err : txn_run(fs, &opt, behind_cut_body, &cut, NULL);
 }
 
-int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
+int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t lock_first, uint64_t lock_end,
+			  const struct data_guard *guard)
 {
 	struct data_look look;
-	uint64_t off = 0, blk;
+	bool dirty, behind;
+	uint64_t off, blk;
 	uint32_t len;
-	bool dirty = false;
 	int err;
 
 	err = data_look_init(&look, ino, generation, 0, 0);
 	if (!err)
 		err = data_look(fs, &look);
-	if (!err && (look.inode.flags & INODE_DIRTY_BEHIND))
+	if (err)
+		return err;
+	blk = look.inode.size >> DADDR_BLOCK_SHIFT;
+	dirty = inode_dirty_tail(&look.inode, &off, &len);
+	behind = look.inode.flags & INODE_DIRTY_BEHIND;
+	if ((dirty || behind) && (blk < lock_first || blk >= lock_end || (behind && lock_end != DATA_END)))
+		return -EAGAIN;
+	if (behind)
 		err = cut_behind(fs, &look.inode, guard);
-	if (!err)
-		dirty = inode_dirty_tail(&look.inode, &off, &len);
-	blk = off >> DADDR_BLOCK_SHIFT;
-	if (dirty)
+	if (!err && dirty)
 		err = data_guard_ask(guard, ino, blk, blk + 1, DATA_REMAP);
-	if (!err && (look.inode.trim_from != INODE_NO_TRIM || (look.inode.flags & INODE_DIRTY_BEHIND)))
+	if (!err && (look.inode.trim_from != INODE_NO_TRIM || behind))
 		err = data_trim(fs, ino);
 	if (!err && dirty)
 		err = data_write_zeros(fs, ino, generation, off, len, true);

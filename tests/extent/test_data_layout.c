@@ -510,6 +510,27 @@ static void test_tail(void **state)
 	run(do_tail);
 }
 
+/* The file has grown into a block that was granted before, and nothing was dirty then. */
+FIBER_FN static void do_grown_into(struct store *s, void *arg)
+{
+	struct party *p = party_new(s);
+
+	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 4), 0);
+	CHECK_EQ(resize(p, 100), 0);
+	scribble(p, &p->a, 0, 1, 'a');
+	CHECK_EQ(data_holder_commit(&p->a, &p->f, 0, 1, false, 0, UINT64_MAX, &p->seq), 0);
+	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
+	CHECK_EQ(resize(p, BLK), 0);
+	expect(p, 0, 100, 'a');
+	expect(p, 100, BLK, 0);
+	free(p);
+}
+
+static void test_grown_into(void **state)
+{
+	run(do_grown_into);
+}
+
 /* Blocks wholly behind the end are committed: a client with larger pages, or one whose size comes later. */
 FIBER_FN static void do_behind(struct store *s, void *arg)
 {
@@ -651,8 +672,9 @@ int main(void)
 		cmocka_unit_test(test_refused_late),	cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_commit_is_exact), cmocka_unit_test(test_commit_times_and_limits),
 		cmocka_unit_test(test_read_meanwhile),	cmocka_unit_test(test_tail),
-		cmocka_unit_test(test_behind),		cmocka_unit_test(test_next_holder),
-		cmocka_unit_test(test_two_holders),	cmocka_unit_test(test_unreserve),
+		cmocka_unit_test(test_grown_into),	cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_next_holder),	cmocka_unit_test(test_two_holders),
+		cmocka_unit_test(test_unreserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
