@@ -137,6 +137,20 @@ struct data_layout_commit {
 #define DATA_COMMIT_LOG(steps) (INODE_LOG_PUT + (steps)*MAP_CONVERT_LOG)
 int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit, struct inode *ret_inode) MUST_CHECK;
 /*
+ * For a volume that gives out new space as readable at once, so that nothing is lost where a client loses its commit:
+ * zeros, durably, in all of [@first, @end) that is a hole or unwritten, and then it is written, in bounded
+ * transactions.  Inside data_hold(@grow) of the range and before the transaction of the grant, which then finds
+ * READ_WRITE blocks; for that part of the range which the client does not have yet: runs of the map of which anybody
+ * holds a part stay as they are (@guard->held; NULL: nobody), for what its holder has written there and not committed
+ * would be lost.  What is shared stays shared.  Takes as long as the device takes to write so much.
+ *
+ * Behind the end of file it leaves written blocks (INODE_DIRTY_BEHIND): growth through the server then recalls who
+ * holds something there, and data_unreserve() gives them back.  -ENOSPC and others: some of the range may be written
+ * already, nothing else is left.
+ */
+FIBER_FN int data_zero(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
+		       const struct data_guard *guard) MUST_CHECK;
+/*
  * No trim is under way, and nothing that clients left behind the end of file would show when it grows.  -EBUSY:
  * @guard objects to that being zeroed (DATA_REMAP).
  */
@@ -148,9 +162,9 @@ FIBER_FN int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation
  */
 FIBER_FN int data_flush_devices(struct fs *fs) MUST_CHECK;
 /*
- * Give back blocks of [@first, @end) that are reserved and not written, in bounded transactions: after a layout ended
- * that they were taken for.  Runs of the map that somebody still holds, all or in part (@guard->held; NULL: nobody),
- * stay.
+ * Give back blocks of [@first, @end) that are reserved and not written, or written and wholly behind the end of file
+ * (INODE_DIRTY_BEHIND), in bounded transactions: after a layout ended that they were taken for.  Runs of the map that
+ * somebody still holds, all or in part (@guard->held; NULL: nobody), stay.
  */
 FIBER_FN int data_unreserve(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
 			    const struct data_guard *guard) MUST_CHECK;

@@ -11,6 +11,9 @@
 
 #define IO_DEPTH  32
 #define IO_BLOCKS 256 /* of one request: 1 MiB */
+/* Bytes of a request that makes zeros: writes them, or tells the device to */
+#define ZEROS_WRITTEN (1u << 20)
+#define ZEROS_TOLD    (64u << 20)
 
 struct io;
 
@@ -218,6 +221,72 @@ int data_io_write(struct fs *fs, const struct data_run *runs, unsigned int nr, s
 	if (!err)
 		*ret_durable = all;
 	return err;
+}
+
+/* Zeros */
+
+/* Of a run, by requests of at most so many blocks. */
+FIBER_FN static void io_zero(struct io *io, const struct data_run *run, void *zeros)
+{
+	uint64_t off = daddr_block(run->target) << DADDR_BLOCK_SHIFT, end = off + (run->nr << DADDR_BLOCK_SHIFT);
+	unsigned int dev = daddr_dev(run->target);
+
+	io->devs_to_flush[dev] = io->fs->devs[dev]->info.volatile_cache;
+	while (off < end && !io->err) {
+		uint64_t len = min_u64(end - off, zeros ? ZEROS_WRITTEN : ZEROS_TOLD);
+		struct iovec iov = { .iov_base = zeros, .iov_len = len };
+		struct blk_req req = {
+			.op = zeros ? BLK_WRITE : BLK_WRITE_ZEROES, .off = off, .len = len, .nr_iov = zeros ? 1 : 0
+		};
+
+		io_submit(io, dev, &req, &iov);
+		off += len;
+	}
+}
+
+/* Those runs whose device can do it by itself, or (@zeros) the others; with @all, all of them. */
+FIBER_FN static void io_zero_runs(struct io *io, const struct data_run *runs, unsigned int nr, void *zeros, bool all)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (all || io->fs->devs[daddr_dev(runs[i].target)]->info.can_write_zeroes == !zeros)
+			io_zero(io, &runs[i], zeros);
+	while (io->nr_busy)
+		wait_queue_wait(&io->done);
+}
+
+FIBER_FN static void io_zero_all(struct io *io, const struct data_run *runs, unsigned int nr, void *zeros)
+{
+	io_zero_runs(io, runs, nr, NULL, false);
+	if (io->err == -EOPNOTSUPP) { /* it said that it could */
+		io->err = 0;
+		io_zero_runs(io, runs, nr, zeros, true);
+	} else if (!io->err) {
+		io_zero_runs(io, runs, nr, zeros, false);
+	}
+	if (!io->err)
+		io_flush(io);
+}
+
+int data_io_zero(struct fs *fs, const struct data_run *runs, unsigned int nr)
+{
+	struct io io;
+	void *zeros;
+	int err;
+
+	if (fs_is_read_only(fs))
+		return -EROFS;
+	err = io_init(&io, fs, NULL, IO_DEPTH);
+	if (err)
+		return err;
+	fiber_sem_take(&fs->data.bounce, ZEROS_WRITTEN);
+	zeros = blkdev_buf_alloc(ZEROS_WRITTEN);
+	if (zeros)
+		io_zero_all(&io, runs, nr, zeros);
+	else
+		io.err = -ENOMEM;
+	blkdev_buf_free(zeros);
+	fiber_sem_give(&fs->data.bounce, ZEROS_WRITTEN);
+	return io_release(&io);
 }
 
 int data_io_flush(struct fs *fs)

@@ -262,6 +262,7 @@ FIBER_FN static void do_get(struct worker *k, struct file *file)
 	uint64_t blocks = DATA_MODEL_SIZE / BLK, nr = 1 + dice_below(&k->w->dice, blocks / 4);
 	uint64_t first = dice_below(&k->w->dice, blocks - nr + 1);
 
+	k->asker.zero = dice_below(&k->w->dice, 3) == 0;
 	if (k->w->holders.nr < DATA_HOLDINGS_MAX - WORKERS)
 		k->w->gets += judge(k->w, data_holder_get(&k->asker, &file->f, first, first + nr)) > 0;
 }

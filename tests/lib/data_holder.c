@@ -139,7 +139,10 @@ int data_holder_get(struct data_asker *asker, struct data_file *f, uint64_t firs
 	err = data_hold(fs, &hold, f->ino, f->generation, first, end, true, &asker->guard);
 	if (err)
 		return err;
-	err = txn_run(fs, &opt, get_body, &g, &seq);
+	if (asker->zero)
+		err = data_zero(fs, f->ino, f->generation, first, end, &asker->guard);
+	if (!err)
+		err = txn_run(fs, &opt, get_body, &g, &seq);
 	if (!err)
 		asker->all->v[asker->all->nr++] = g.holding;
 	data_unhold(fs, &hold);

@@ -30,6 +30,7 @@ struct data_asker {
 	struct data_guard guard;
 	struct data_holders *all;
 	unsigned int owner;
+	bool zero; /* what it gets is made zeros first */
 	/* What was asked last, and how often, and how often it was refused */
 	uint64_t first, end;
 	enum data_touch touch;

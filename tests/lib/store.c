@@ -39,6 +39,7 @@ void store_init(struct store *s, const struct store_config *cfg)
 		struct sim_disk_config dc = { .size = s->cfg.disk_size,
 					      .logical_sector = s->cfg.logical_sector,
 					      .no_fua = s->cfg.no_fua,
+					      .no_write_zeroes = s->cfg.no_write_zeroes,
 					      .allow_overlap = s->cfg.overlap,
 					      .seed = s->cfg.seed + 1000 + i,
 					      .rates = s->cfg.rates };

@@ -19,6 +19,7 @@ struct store_config {
 	unsigned int nr_disks;		 /* 0: 1 */
 	uint64_t disk_size;		 /* bytes; 0: 64 MiB */
 	uint32_t logical_sector;	 /* bytes; 0: 512 */
+	bool no_write_zeroes;		 /* the disks cannot do that */
 	bool overlap;			 /* requests of blocks that others write are no mistake */
 	bool no_fua;			 /* the disks say that a durable write is a write and a flush */
 	struct fs_format_options format; /* zeros: 1 MiB journal, 1 MiB chunks */
