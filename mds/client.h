@@ -57,6 +57,7 @@ struct client {
 	unsigned int nr_delegs_revoked; /* of nr_revoked */
 	uint64_t nr_opens, nr_locks, nr_delegs, nr_layouts;
 	unsigned int nr_layouts_revoked; /* of nr_revoked */
+	unsigned int nr_recalls;	 /* fibers that ask it for layouts */
 	uint64_t layouts_ended_ns;	 /* reactor time when one of them ceased to bind; 0: not since the start */
 };
 

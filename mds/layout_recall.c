@@ -16,6 +16,7 @@
 #include "mds/config.h"
 
 #define RECALLS_MAX    256u		   /* fibers */
+#define RECALLS_CLIENT 64u		   /* of them for one client: who is slow holds up nobody else's */
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
 #define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
 
@@ -179,15 +180,19 @@ static void recall_free(struct recall *r)
 	free(r);
 }
 
+/* The first in the queue whose client has not too many already; NULL: none. */
 static struct recall *recall_next(struct layouts *layouts)
 {
-	struct recall *r;
+	list_for_each (pos, &layouts->recalls) {
+		struct recall *r = list_entry(pos, struct recall, link);
 
-	if (list_is_empty(&layouts->recalls))
-		return NULL;
-	r = list_first_entry(&layouts->recalls, struct recall, link);
-	list_del(&r->link);
-	return r;
+		if (r->client->nr_recalls >= RECALLS_CLIENT)
+			continue;
+		list_del(&r->link);
+		r->client->nr_recalls++;
+		return r;
+	}
+	return NULL;
 }
 
 static FIBER_FN void recall_worker(void *arg)
@@ -197,6 +202,7 @@ static FIBER_FN void recall_worker(void *arg)
 
 	for (; r; r = recall_next(mds->layouts)) {
 		recall_one(r);
+		r->client->nr_recalls--;
 		recall_free(r);
 	}
 	mds->layouts->nr_recalls--;
@@ -210,7 +216,7 @@ static int recall_launch(struct mds *mds, struct recall *r)
 	struct layouts *layouts = mds->layouts;
 	int err;
 
-	if (layouts->nr_recalls >= RECALLS_MAX) {
+	if (layouts->nr_recalls >= RECALLS_MAX || r->client->nr_recalls >= RECALLS_CLIENT) {
 		list_add_tail(&r->link, &layouts->recalls);
 		return 0;
 	}
@@ -218,6 +224,7 @@ static int recall_launch(struct mds *mds, struct recall *r)
 	if (err)
 		return err;
 	layouts->nr_recalls++;
+	r->client->nr_recalls++;
 	mds->nr_fibers++;
 	return 0;
 }

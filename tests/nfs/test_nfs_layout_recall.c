@@ -66,6 +66,11 @@ FIBER_FN static uint32_t flags_of(struct nfs_test *t, struct pnfs_peer *peer)
 	return peer->s.session->status_flags;
 }
 
+FIBER_FN static uint64_t space_free(struct pair *p)
+{
+	return nfs_state_getattr(&p->b->s, &p->b->s.dir, NFS_ATTRS(FATTR4_SPACE_FREE)).space_free;
+}
+
 /* Recalls */
 
 FIBER_FN static void test_layoutget_waits_for_the_return(struct nfs_test *t)
@@ -520,6 +525,111 @@ FIBER_FN static void test_destroy_clientid(struct nfs_test *t)
 	pair_free(p);
 }
 
+/* Nobody may use the blocks of a file that is gone while its dead holder might write them; then they are free. */
+FIBER_FN static void test_removed_file_of_a_dead_client(struct nfs_test *t)
+{
+	struct pair *p = pair_new(t, NULL);
+	uint64_t before, held;
+
+	before = space_free(p);
+	get_rw(&p->fa, 0, 16 * MIB);
+	pnfs_peer_register(p->a, p->fa.got.extents[0].bex_vol_id);
+	held = space_free(p);
+	NFS_CHECK(t, held + 16 * MIB <= before);
+	pass(p, LEASE + 5, false);
+	pnfs_peer_close(&p->fb, NFS4_OK);
+	nfs_state_remove(&p->b->s, "f");
+	fiber_sleep_ns(5 * SEC);
+	NFS_CHECK(t, !has_key(p));
+	/* Its open still keeps the file, but not what was reserved for it and not written. */
+	NFS_CHECK(t, space_free(p) + MIB >= before);
+	pair_free(p);
+}
+
+/* The mounts of versions 4.1 and 4.2 of a Linux host have one key: a fence cuts off both. */
+FIBER_FN static void test_both_mounts_of_a_host(struct nfs_test *t)
+{
+	struct pnfs_peer *a = pnfs_peer_new(t, NULL, "Linux NFSv4.1 host");
+	struct pnfs_peer *also = pnfs_peer_new(t, NULL, "Linux NFSv4.2 host");
+	struct pair *p = pair_new(t, NULL);
+	struct pnfs_peer_file fa, other;
+
+	a->manner = PNFS_SAYS_OK;
+	pnfs_peer_open(a, "f", &fa);
+	pnfs_peer_open(also, "g", &other);
+	get_rw(&fa, 0, 4096);
+	get_rw(&other, 0, 4096);
+	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
+	for (unsigned int i = 0; i < LEASE + 5; i += 5) {
+		pass(p, 5, true);
+		NFS_IS(t, nfs_session_ping(a->s.session), 0);
+		NFS_IS(t, nfs_session_ping(also->s.session), 0);
+	}
+	get_rw(&p->fb, 0, 4096);
+	NFS_CHECK(t, flags_of(t, also) & SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+	/* What one knows of is not enough for the host. */
+	nfs_state_free(&a->s, &fa.layout, NFS4_OK);
+	fa.has_layout = false;
+	pnfs_peer_get(&fa, LAYOUTIOMODE4_RW, MIB, 4096, 4096, NFS4ERR_LAYOUTUNAVAILABLE);
+	nfs_state_free(&also->s, &other.layout, NFS4_OK);
+	get_rw(&fa, MIB, 4096);
+	pnfs_peer_free(a);
+	pnfs_peer_free(also);
+	pair_free(p);
+}
+
+/* That somebody waits is in memory only: he asks again, and so it is recalled again, with a higher number. */
+FIBER_FN static void test_restart_during_a_recall(struct nfs_test *t)
+{
+	struct pair *p = pair_with_block(t, PNFS_SAYS_OK);
+	uint32_t seqid;
+
+	fiber_sleep_ns(SEC);
+	NFS_CHECK_EQ(t, p->a->nr_recalls, 1);
+	seqid = p->a->recalled.lor_stateid.seqid;
+	p->a->manner = PNFS_RETURNS;
+	nfs_test_restart(t);
+	NFS_IS(t, nfs_session_ping(p->a->s.session), 0);
+	NFS_IS(t, (int)pnfs_peer_insist(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 10), NFS4_OK);
+	NFS_CHECK_EQ(t, p->a->nr_recalls, 2);
+	NFS_CHECK(t, p->a->recalled.lor_stateid.seqid > seqid);
+	NFS_CHECK(t, has_key(p));
+	pair_free(p);
+}
+
+/* As Linux: the commit of what it has written comes before the layout does. */
+FIBER_FN static void test_commit_during_a_recall(struct nfs_test *t)
+{
+	struct pair *p = pair_with_block(t, PNFS_SAYS_OK);
+
+	fiber_sleep_ns(SEC);
+	pnfs_peer_commit_range(&p->fa, 0, 4096);
+	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
+	pnfs_peer_expect(&p->fb, 0, 4096, 1);
+	pair_free(p);
+}
+
+/* A client that gives back piece by piece. */
+FIBER_FN static void test_return_in_pieces(struct nfs_test *t)
+{
+	struct pair *p = pair_new(t, ranged);
+
+	p->a->manner = PNFS_SAYS_OK;
+	get_rw(&p->fa, 0, 16384);
+	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 8192, 8192, NFS4ERR_RECALLCONFLICT);
+	pass(p, 10, true);
+	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, 4096, NFS4_OK);
+	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 8192, 8192, NFS4ERR_RECALLCONFLICT);
+	pass(p, 10, true);
+	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 4096, 4096, NFS4_OK);
+	get_rw(&p->fb, 0, 8192);
+	/* The rest is not bound to come back. */
+	pass(p, 2 * LEASE, true);
+	NFS_CHECK_EQ(t, flags_of(t, p->a) & SEQ4_STATUS_RECALLABLE_STATE_REVOKED, 0);
+	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
+	pair_free(p);
+}
+
 /* Many at once */
 
 FIBER_FN static void test_storm(struct nfs_test *t)
@@ -580,6 +690,11 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_freed_before_the_fence, "RFC 8881, 18.38"),
 	NFS_TEST(test_reboot, "RFC 8881, 18.36.4"),
 	NFS_TEST(test_destroy_clientid, "RFC 8881, 18.50.3"),
+	NFS_TEST(test_removed_file_of_a_dead_client, "RFC 8881, 12.7.2"),
+	NFS_TEST(test_both_mounts_of_a_host, "RFC 8154, 2.4.10"),
+	NFS_TEST(test_restart_during_a_recall, "RFC 8881, 12.5.5"),
+	NFS_TEST(test_commit_during_a_recall, "RFC 8881, 12.5.5.2"),
+	NFS_TEST(test_return_in_pieces, "RFC 8881, 12.5.5.1"),
 	NFS_TEST(test_storm, "RFC 8881, 12.5.5"),
 };
 
