@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel clients of one guest, each in a network and a mount name space of its own, with its own path to the disk."""
+
+import ctypes
+import os
+import pickle
+import re
+import signal
+import subprocess
+import time
+import traceback
+
+from guest_lib import sh
+
+CLONE_NEWNS = 0x20000
+CLONE_NEWNET = 0x40000000
+SERVER = "192.0.2.1"
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check_call(result, what):
+    if result:
+        raise OSError(ctypes.get_errno(), what)
+
+
+class Work:
+    """A function that runs in a process of its own; wait() hands back its result, or raises what it raised."""
+
+    def __init__(self, enter, function, args):
+        read_end, write_end = os.pipe()
+        self.what = function.__name__
+        self.result = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(read_end)
+            try:
+                enter()
+                answer = (True, function(*args))
+            except BaseException as e:
+                where = traceback.extract_tb(e.__traceback__)[-1]
+                answer = (False, f"{type(e).__name__}: {e} ({where.name}:{where.lineno})")
+            with os.fdopen(write_end, "wb") as pipe:
+                pipe.write(pickle.dumps(answer))
+            os._exit(0)
+        os.close(write_end)
+        self.pipe = read_end
+
+    def done(self):
+        if self.result is None and os.waitpid(self.pid, os.WNOHANG)[0]:
+            with os.fdopen(self.pipe, "rb") as pipe:
+                self.result = pickle.loads(pipe.read() or pickle.dumps((False, "killed")))
+        return self.result is not None
+
+    def wait(self, limit=240):
+        end = time.monotonic() + limit
+        while not self.done():
+            if time.monotonic() > end:
+                with open(f"/proc/{self.pid}/stack", encoding="ascii") as file:
+                    stack = " < ".join(re.sub(r"^\[<0>\] ([^+]*).*", r"\1", line) for line in file.read().split("\n")[:8])
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"{self.what} is not finished after {limit} s: {stack}")
+            time.sleep(0.05)
+        if not self.result[0]:
+            raise AssertionError(f"{self.what}: {self.result[1]}")
+        return self.result[1]
+
+    def failure(self, limit=240):
+        """What went wrong, or None."""
+        try:
+            self.wait(limit)
+        except AssertionError as e:
+            return str(e)
+        return None
+
+
+class Client:
+    """Number n, at 192.0.2.1n; sees its path to the disk as /dev/disk/by-id/link, and mounts the server at /mnt."""
+
+    def __init__(self, n, device, link):
+        self.n, self.device, self.link = n, device, link
+        self.holder = None
+
+    def up(self, blkmapd):
+        n = self.n
+        sh("ip", "netns", "add", f"c{n}")
+        sh("ip", "link", "add", f"v{n}", "type", "veth", "peer", "name", "eth0", "netns", f"c{n}")
+        sh("ip", "link", "set", f"v{n}", "master", "br0", "up")
+        sh("ip", "-n", f"c{n}", "addr", "add", f"192.0.2.1{n}/24", "dev", "eth0")
+        for card in ("lo", "eth0"):
+            sh("ip", "-n", f"c{n}", "link", "set", card, "up")
+        read_end, write_end = os.pipe()
+        self.holder = os.fork()
+        if self.holder == 0:
+            try:
+                self._hold(blkmapd)
+                os.write(write_end, b"+")
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            while True:
+                signal.pause()
+        os.close(write_end)
+        if os.read(read_end, 1) != b"+":
+            raise AssertionError(f"client {n} can't be set up")
+        os.close(read_end)
+
+    def _hold(self, blkmapd):
+        """The process that keeps the name spaces.  The disk's name exists nowhere else: nobody takes another's path."""
+        with open(f"/run/netns/c{self.n}", "rb") as net:
+            check_call(libc.setns(net.fileno(), CLONE_NEWNET), "setns")
+        check_call(libc.unshare(CLONE_NEWNS), "unshare")
+        sh("mount", "--make-rprivate", "/")
+        os.makedirs("/dev/disk", exist_ok=True)
+        sh("mount", "-t", "tmpfs", "t", "/dev/disk")
+        os.mkdir("/dev/disk/by-id")
+        if self.link != "-":
+            os.symlink(self.device, f"/dev/disk/by-id/{self.link}")
+        sh("mount", "-t", "sysfs", "s", "/sys")
+        with open("/sys/fs/nfs/net/nfs_client/identifier", "w", encoding="ascii") as file:
+            file.write(f"client{self.n}")
+        if blkmapd:
+            os.makedirs("/var/lib/nfs/rpc_pipefs", exist_ok=True)
+            os.makedirs("/run/rpc_pipefs", exist_ok=True)
+            sh("mount", "-t", "rpc_pipefs", "r", "/run/rpc_pipefs")
+            sh("mount", "--bind", "/run/rpc_pipefs", "/var/lib/nfs/rpc_pipefs")
+            with open(f"/out/blkmapd.{self.n}", "wb") as log:
+                subprocess.Popen(["blkmapd", "-f"], stdout=log, stderr=log)
+            time.sleep(2)
+
+    def _enter(self):
+        for name, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):
+            with open(f"/proc/{self.holder}/ns/{name}", "rb") as space:
+                check_call(libc.setns(space.fileno(), flag), "setns")
+
+    def start(self, function, *args):
+        return Work(self._enter, function, args)
+
+    def run(self, function, *args, limit=240):
+        return self.start(function, *args).wait(limit)
+
+    def sh(self, *command, limit=240):
+        return self.run(sh, *command, limit=limit)
+
+    def mount(self):
+        self.sh("mount", "-t", "nfs4", "-o", "vers=4.2,proto=tcp,hard,sec=sys", f"{SERVER}:/", "/mnt")
+
+    def umount(self, limit=120):
+        self.sh("umount", "/mnt", limit=limit)
+
+    def cut(self):
+        """Nothing goes to or comes from the server any more; the disk stays."""
+        sh("ip", "link", "set", f"v{self.n}", "down")
+
+    def mend(self):
+        sh("ip", "link", "set", f"v{self.n}", "up")
+
+    def counters(self):
+        return self.run(read_counters)
+
+
+def read_counters():
+    """How often each operation was sent by the mount at /mnt, and which layout driver it has: {"WRITE": 0, "pnfs": ...}"""
+    with open("/proc/self/mountstats", encoding="ascii") as file:
+        text = file.read()
+    found = re.search(r"^device \S+ mounted on /mnt with fstype nfs4.*?(?=^device|\Z)", text, re.M | re.S)
+    if not found:
+        raise AssertionError("/mnt is not mounted")
+    counts = {name: int(number) for name, number in re.findall(r"^\s+([A-Z_]+): (\d+) ", found.group(0), re.M)}
+    counts["pnfs"] = re.search(r"pnfs=([^,\n]*)", found.group(0)).group(1)
+    return counts
