@@ -111,6 +111,17 @@ static int layout_take_stateid(struct pnfs_inode *inode, const stateid4 *stateid
 	return 0;
 }
 
+/*
+ * What the reply grants is not taken, but the server has counted it: without its number the next recall would seem to
+ * be about something that is still on its way, and be put off for ever.
+ */
+static void layout_skip_stateid(struct pnfs_inode *inode, const stateid4 *stateid)
+{
+	if (inode->has_layout && memcmp(inode->layout.other, stateid->other, sizeof(stateid->other)) == 0 &&
+	    pnfs_seqid_newer(stateid->seqid, inode->layout.seqid))
+		inode->layout.seqid = stateid->seqid;
+}
+
 /* What passed the checks becomes the client's; @epoch: of the question. */
 static FIBER_FN int layout_take(struct pnfs_inode *inode, const LAYOUTGET4resok *ok, struct pnfs_reply *reply,
 				uint64_t epoch)
@@ -123,8 +134,10 @@ static FIBER_FN int layout_take(struct pnfs_inode *inode, const LAYOUTGET4resok 
 		err_device = pnfs_device_get(inode->host, reply->device_id, &device);
 	inode->pending--;
 	wait_queue_wake_all(&inode->idle);
-	if (inode->epoch != epoch)
+	if (inode->epoch != epoch) {
+		layout_skip_stateid(inode, &ok->logr_stateid);
 		return -EAGAIN;
+	}
 	err = layout_take_stateid(inode, &ok->logr_stateid);
 	if (err)
 		return err;
