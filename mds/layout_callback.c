@@ -102,9 +102,10 @@ static void fill_refs(const struct mds *mds, const struct layout *layout, struct
 	}
 }
 
-FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, uint32_t *seqid,
-			     nfsstat4 *ret_status)
+FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, unsigned int back,
+			     uint32_t *seqid, nfsstat4 *ret_status)
 {
+	stateid4 *stateid;
 	struct layout *layout = layout_range_find(range);
 	struct backchannel_refs refs;
 	struct nfs_cb_argop4 op;
@@ -121,5 +122,8 @@ FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline
 		return -ENOENT;
 	fill_recall(range, layout, fh, &op);
 	fill_refs(range->mds, layout, &refs);
+	stateid = &op.nfs_cb_argop4_u.opcblayoutrecall.clora_recall.layoutrecall4_u.lor_layout.lor_stateid;
+	if (refs.nr == 0)
+		stateid->seqid -= (uint32_t)min_u64(back, stateid->seqid - 1);
 	return backchannel_call_after(range->mds, layout->state.client, &op, &refs, deadline_ns, ret_status);
 }

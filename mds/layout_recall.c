@@ -18,6 +18,7 @@
 #define RECALLS_MAX    256u		   /* fibers */
 #define RECALLS_CLIENT 64u		   /* of them for one client: who is slow holds up nobody else's */
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
+#define PATIENT_DELAYS 4		   /* so many of these are believed */
 #define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
 
 /* Layout @number is to be given back, as far as its recall_first and recall_end say. */
@@ -32,9 +33,10 @@ struct recall {
 struct round {
 	struct layout_range range;
 	struct client *client;
-	uint64_t end_ns; /* then it is revoked */
-	uint32_t seqid;	 /* of the recall; 0: none was sent */
-	bool told;	 /* the client has said that it will give it back */
+	uint64_t end_ns;     /* then it is revoked */
+	uint32_t seqid;	     /* of the recall; 0: none was sent */
+	bool told;	     /* the client has said that it will give it back */
+	unsigned int delays; /* answers in a row that put it off */
 };
 
 static uint64_t recall_ns(const struct mds *mds)
@@ -52,6 +54,7 @@ static uint64_t lease_end_ns(const struct round *round)
 static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, uint64_t *ret_pause)
 {
 	*ret_pause = RECALL_LATE_NS;
+	round->delays = !err && status == NFS4ERR_DELAY ? round->delays + 1 : 0;
 	if (err == -ENOENT)
 		return 0;
 	if (err)
@@ -76,6 +79,17 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 	}
 }
 
+/*
+ * A client puts off a recall whose seqid is more than one ahead of what it knows, since a reply to LAYOUTGET must be
+ * on its way to it (12.5.5.2.1; Linux does just that).  If that reply was lost, and its connection with it, none will
+ * ever come, and the client would put off the recall until it is fenced.  So after a while the seqids behind are
+ * tried.
+ */
+static unsigned int round_back(const struct round *round)
+{
+	return round->delays < PATIENT_DELAYS ? 0 : round->delays - PATIENT_DELAYS + 1;
+}
+
 /* Ask for the range until nothing is held there any more, or the time is over. */
 static FIBER_FN int round_run(struct round *round)
 {
@@ -90,7 +104,7 @@ static FIBER_FN int round_run(struct round *round)
 		if (now >= round->end_ns || client_is_courteous(mds, round->client))
 			return -ETIME;
 		if (!round->told) {
-			err = layout_callback(&round->range, until, &round->seqid, &status);
+			err = layout_callback(&round->range, until, round_back(round), &round->seqid, &status);
 			err = round_learn(round, err, status, &pause);
 			if (err)
 				return err;

@@ -62,9 +62,10 @@ int layout_limbo_sweep(struct mds *mds) MUST_CHECK;
 /*
  * Ask for the range, with stateid seqid *@seqid if that is still the layout's, else with a new one that is durable
  * before it is sent, and put there.  *@ret_status is the client's answer.  -ENOENT: it is gone; errors of
- * backchannel_call() and of the volume.
+ * backchannel_call() and of the volume.  @back: the stateid's seqid is so many behind the layout's, as far as there
+ * are any, if the client has the replies to all LAYOUTGETs that it will ever get.
  */
-FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, uint32_t *seqid,
-			     nfsstat4 *ret_status) MUST_CHECK;
+FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, unsigned int back,
+			     uint32_t *seqid, nfsstat4 *ret_status) MUST_CHECK;
 
 #endif
