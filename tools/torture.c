@@ -245,7 +245,10 @@ static FIBER_FN void read_back(struct torture *t)
 		/* Those that did wrong have stopped. */
 		host->is_bad = false;
 		torture_host_await(host);
+		host->nr_guests++;
 		torture_open_close_all(host);
+		host->nr_guests--;
+		wait_queue_wake_all(&host->changed);
 		torture_host_await(host);
 	}
 	fibers_run(t, read_back_main, 1);

@@ -92,7 +92,7 @@ static FIBER_FN bool op_clone(struct torture_fiber *f, struct torture_open *open
 	bool ok;
 
 	torture_pick(f, 0, half, 16, &first, &nr);
-	if (other != slot && f->own[other] && !f->own[other]->is_gone)
+	if (other != slot && f->own[other] && !f->own[other]->is_gone && f->own[other]->fh.len)
 		src = torture_open_get(f->host, f->own[other], false);
 	if (!src)
 		return false;
