@@ -21,12 +21,11 @@
 #include "tools/spawn.h"
 #include "tools/torture_tcp.h"
 
-#define NSEC_PER_SEC   UINT64_C(1000000000)
-#define HOSTS	       8
-#define FIBERS	       2
-#define UP_TRIES_MAX   1000
-#define UP_TRY_NS      (10 * 1000000ull)
-#define MISBEHAVE_SECS 10
+#define NSEC_PER_SEC UINT64_C(1000000000)
+#define HOSTS	     8
+#define FIBERS	     2
+#define UP_TRIES_MAX 1000
+#define UP_TRY_NS    (10 * 1000000ull)
 
 struct run {
 	const struct demo_nfs_options *opt;
@@ -186,7 +185,7 @@ static FIBER_FN int demo_main(void *arg)
 	if (err)
 		return err;
 	printf("2 of the %u hosts don't give back what is recalled, and write late; the others want it\n\n", HOSTS);
-	return part(run, 1u << TORTURE_MISBEHAVE | 1u << TORTURE_PRIVATE, MISBEHAVE_SECS, false);
+	return part(run, 1u << TORTURE_MISBEHAVE | 1u << TORTURE_PRIVATE, 2 * run->opt->seconds, false);
 }
 
 static void server_stop(struct run *run)

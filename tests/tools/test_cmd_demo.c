@@ -38,6 +38,20 @@ static void test_server_is_killed_and_nobody_notices(void **state)
 	assert_int_not_equal(access(image, F_OK), 0);
 }
 
+static void test_hosts_write_by_layouts_while_the_server_is_killed(void **state)
+{
+	int code = program_run("demo --file %s --size 2G --kills 2 --seconds 0.7 layouts", image);
+
+	if (code)
+		fputs(program_output, stderr);
+	assert_int_equal(code, 0);
+	assert_non_null(strstr(program_output, "2 kills"));
+	assert_non_null(strstr(program_output, "0 lost, 0 stale, 0 misplaced"));
+	/* Some data went straight to the image, and the bad hosts were refused. */
+	assert_null(strstr(program_output, " 0 writes straight to a device"));
+	assert_int_not_equal(access(image, F_OK), 0);
+}
+
 static void test_does_not_touch_what_is_there(void **state)
 {
 	FILE *file = fopen(image, "w");
@@ -77,6 +91,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_kills),
 		cmocka_unit_test(test_server_is_killed_and_nobody_notices),
+		cmocka_unit_test(test_hosts_write_by_layouts_while_the_server_is_killed),
 		cmocka_unit_test(test_does_not_touch_what_is_there),
 		cmocka_unit_test(test_wrong_calls),
 	};
