@@ -296,6 +296,20 @@ static FIBER_FN void test_stateids(struct nfs_test *t)
 	pnfs_peer_free(other);
 }
 
+/* That of a byte-range lock does, too. */
+static FIBER_FN void test_lock_stateid(struct nfs_test *t)
+{
+	struct pnfs_peer_file f;
+	struct pnfs_peer *peer = peer_with_file(t, &f);
+	struct nfs_lock lock = { .type = WRITE_LT, .length = B };
+	struct nfs_layoutget get = good(&f);
+
+	get.stateid = nfs_state_lock_first(&peer->s, &f.open, &lock, NFS4_OK);
+	get.iomode = RW;
+	pnfs_peer_get_as(&f, &get, NFS4_OK);
+	pnfs_peer_free(peer);
+}
+
 /* A client may send two LAYOUTGETs at a time with the same seqid (12.5.5.2.1.4), or begin with the open's again. */
 static FIBER_FN void test_older_seqids_are_good(struct nfs_test *t)
 {
@@ -468,6 +482,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_objects_that_have_no_layout, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_open_for_reading, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_stateids, "RFC 8881, 12.5.3"),
+	NFS_TEST(test_lock_stateid, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_older_seqids_are_good, "RFC 8881, 12.5.3"),
 	NFS_TEST(test_current_stateid, "RFC 8881, 16.2.3.1.2"),
 	NFS_TEST(test_who_does_not_conflict, "RFC 8881, 12.5.4"),

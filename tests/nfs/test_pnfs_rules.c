@@ -611,7 +611,26 @@ static FIBER_FN void test_rule_20_the_server_reads_and_writes(struct nfs_test *t
 	pnfs_peer_free(peer);
 }
 
+/* The page as one string, to be freed. */
+static char *clients_page(struct nfs_test *t)
+{
+	size_t root = strlen(__FILE__) - strlen("tests/nfs/test_pnfs_rules.c"), len;
+	char path[4096], *text = calloc(1, 1 << 17);
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%.*sdocs/clients.md", (int)root, __FILE__);
+	in = fopen(path, "r");
+	NFS_CHECK(t, text && in);
+	len = fread(text, 1, (1 << 17) - 1, in);
+	fclose(in);
+	NFS_CHECK(t, len > 0);
+	return text;
+}
+
+static FIBER_FN void test_the_rules_are_in_the_docs(struct nfs_test *t);
+
 static const struct nfs_test_case cases[] = {
+	NFS_TEST_BARE(test_the_rules_are_in_the_docs, "docs/clients.md"),
 	NFS_TEST(test_rule_01_block_size_is_said, "RFC 8881, 5.12.2, 5.12.4; client rule 1"),
 	NFS_TEST(test_rule_02_extents_are_whole_pages, "RFC 8154, 2.3.1; client rule 2"),
 	NFS_TEST(test_rule_02_pages_of_64k, "RFC 8154, 2.3.1; client rule 2"),
@@ -637,6 +656,26 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_rule_19_reservation_is_for_registrants, "RFC 8154, 2.4.10; client rule 19"),
 	NFS_TEST(test_rule_20_the_server_reads_and_writes, "RFC 8881, 12.4; client rule 20"),
 };
+
+/* Twenty of them, and each test of a rule is named there. */
+static FIBER_FN void test_the_rules_are_in_the_docs(struct nfs_test *t)
+{
+	char *text = clients_page(t), name[128];
+
+	for (unsigned int i = 1; i <= 20; i++) {
+		snprintf(name, sizeof(name), "### Client rule %u: ", i);
+		NFS_CHECK(t, strstr(text, name) != NULL);
+		snprintf(name, sizeof(name), "`test_rule_%02u_", i);
+		NFS_CHECK(t, strstr(text, name) != NULL);
+	}
+	for (size_t i = 1; i < ARRAY_SIZE(cases); i++) {
+		snprintf(name, sizeof(name), "`%s`", cases[i].name);
+		if (!strstr(text, name))
+			fprintf(stderr, "%s is not in docs/clients.md\n", name);
+		NFS_CHECK(t, strstr(text, name) != NULL);
+	}
+	free(text);
+}
 
 int main(int argc, char **argv)
 {
