@@ -133,10 +133,15 @@ FIBER_FN struct pnfs_peer *pnfs_peer_new(struct nfs_test *t, const char *impl, c
 	return peer;
 }
 
-FIBER_FN void pnfs_peer_free(struct pnfs_peer *peer)
+FIBER_FN void pnfs_peer_settle(struct pnfs_peer *peer)
 {
 	while (peer->nr_returning)
 		fiber_sleep_ns(1000000);
+}
+
+FIBER_FN void pnfs_peer_free(struct pnfs_peer *peer)
+{
+	pnfs_peer_settle(peer);
 	peer->tc->client.callback.hooks[OP_CB_LAYOUTRECALL] = (struct nfs_callback_hook){ 0 };
 	nfs_compound_release(&peer->c);
 	free(peer);

@@ -81,6 +81,8 @@ struct pnfs_peer_file {
 /* @impl NULL: pnfs_linux_new. @owner NULL: a random one.  To be freed; the harness closes its client. */
 FIBER_FN struct pnfs_peer *pnfs_peer_new(struct nfs_test *t, const char *impl, const char *owner);
 FIBER_FN void pnfs_peer_free(struct pnfs_peer *peer);
+/* Wait until it has returned what it is about to return. */
+FIBER_FN void pnfs_peer_settle(struct pnfs_peer *peer);
 
 /* Create it, or open it, for reading and writing. */
 FIBER_FN void pnfs_peer_open(struct pnfs_peer *peer, const char *name, struct pnfs_peer_file *ret_file);

@@ -68,6 +68,7 @@ FIBER_FN void pnfs_peer_set_size(struct pnfs_peer_file *file, uint64_t size, nfs
 	nfs_op_setattr(c, &file->open.stateid, &attrs);
 	NFS_IS(file->peer->s.t, nfs_file_send(file->peer->s.session, c), 0);
 	NFS_IS(file->peer->s.t, (int)c->status, (int)want);
+	pnfs_peer_settle(file->peer);
 }
 
 FIBER_FN void pnfs_peer_clone(struct pnfs_peer_file *from, struct pnfs_peer_file *to, nfsstat4 want)
@@ -82,6 +83,7 @@ FIBER_FN void pnfs_peer_clone(struct pnfs_peer_file *from, struct pnfs_peer_file
 	nfs_op_clone(c, &copy);
 	NFS_IS(to->peer->s.t, nfs_file_send(to->peer->s.session, c), 0);
 	NFS_IS(to->peer->s.t, (int)c->status, (int)want);
+	pnfs_peer_settle(to->peer);
 }
 
 /* Devices */

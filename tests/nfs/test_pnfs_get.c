@@ -386,6 +386,7 @@ static FIBER_FN void test_who_conflicts(struct nfs_test *t)
 	status = pnfs_peer_ask(&theirs, RD, 0, 4 * B, 4 * B);
 	NFS_CHECK(t, status == NFS4ERR_RECALLCONFLICT || status == NFS4ERR_LAYOUTTRYLATER || status == NFS4ERR_DELAY);
 	NFS_IS(t, (int)pnfs_peer_insist(&theirs, RD, 0, 4 * B, 5), NFS4_OK);
+	pnfs_peer_settle(peer);
 	NFS_CHECK(t, !f.has_layout);
 	NFS_IS(t, pnfs_peer_dev_expect(&theirs, 0, 4 * B, 'n'), 0);
 	pnfs_peer_free(peer);

@@ -45,6 +45,7 @@ static FIBER_FN void test_write_of_another(struct nfs_test *t)
 	NFS_IS(t, pnfs_peer_dev_write(&m.fa, 0, 4 * B, 'd'), 0);
 	pnfs_peer_put(&m.fb, 2 * B, B, 'b');
 	NFS_CHECK_EQ(t, m.a->nr_recalls, 1);
+	pnfs_peer_settle(m.a);
 	NFS_CHECK(t, !m.fa.has_layout);
 	pnfs_peer_expect(&m.fb, 0, 2 * B, 'd');
 	pnfs_peer_expect(&m.fb, 2 * B, B, 'b');
@@ -126,7 +127,7 @@ static FIBER_FN void test_allocate_and_copy(struct nfs_test *t)
 	nfs_op_allocate(c, &m.fb.open.stateid, 8 * B, 64 * B);
 	NFS_IS(t, nfs_file_send(m.b->s.session, c), 0);
 	NFS_IS(t, (int)c->status, NFS4_OK);
-	m.fa.has_layout = false;
+	pnfs_peer_settle(m.a);
 	pnfs_peer_get(&m.fa, RW, 0, 16 * B, 16 * B, NFS4_OK);
 	pnfs_peer_open(m.b, "g", &g);
 	pnfs_peer_put(&g, 0, 8 * B, 'g');
@@ -158,7 +159,7 @@ static FIBER_FN void test_source_of_a_clone(struct nfs_test *t)
 	pnfs_peer_clone(&m.fb, &g, NFS4_OK);
 	NFS_CHECK_EQ(t, m.a->nr_recalls, 1);
 	pnfs_peer_expect(&g, 0, 16 * B, 'd');
-	m.fa.has_layout = false;
+	pnfs_peer_settle(m.a);
 	pnfs_peer_get(&m.fa, RW, 0, 4 * B, 4 * B, NFS4_OK);
 	NFS_IS(t, pnfs_peer_dev_write(&m.fa, 0, 4 * B, 'e'), 0);
 	pnfs_peer_commit_range(&m.fa, 0, 4 * B);

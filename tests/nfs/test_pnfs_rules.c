@@ -391,6 +391,7 @@ static FIBER_FN void test_rule_12_a_recall_raises_the_seqid(struct nfs_test *t)
 	NFS_CHECK_EQ(t, a->nr_recalls, 1);
 	NFS_CHECK(t, nfs_state_same(&a->recalled.lor_stateid, &before));
 	NFS_CHECK_EQ(t, a->recalled.lor_stateid.seqid, before.seqid + 1);
+	pnfs_peer_settle(a);
 	NFS_CHECK(t, !fa.has_layout);
 	pnfs_peer_free(a);
 	pnfs_peer_free(b);
