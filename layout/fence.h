@@ -51,7 +51,7 @@ struct fence_options {
 	uint64_t drain_ns;
 	/*
 	 * How often the devices are looked at: a target that was restarted may have lost the reservation, and a
-	 * fenced host may have registered by itself.  0: never.
+	 * fenced host may have registered by itself (twelve times as often while one is).  0: never.
 	 */
 	uint64_t watch_ns;
 };

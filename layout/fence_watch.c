@@ -11,6 +11,8 @@
 #include "dev/log.h"
 #include "layout/fence_int.h"
 
+#define WATCH_OFTENER 12
+
 static FIBER_FN void watch_device(struct fence *fence, unsigned int index)
 {
 	struct fence_device *dev = &fence->devs[index];
@@ -51,11 +53,20 @@ static FIBER_FN void watch_hosts(struct fence *fence)
 	}
 }
 
+/*
+ * A host that was paused between getting a layout and registering does so when it wakes, fenced meanwhile: no device
+ * can refuse that.  So it is looked for more often while somebody is fenced.
+ */
+static uint64_t period(const struct fence *fence)
+{
+	return fence_has_other(fence, NULL) ? fence->opt.watch_ns / WATCH_OFTENER : fence->opt.watch_ns;
+}
+
 static FIBER_FN void watch_main(void *arg)
 {
 	struct fence *fence = arg;
 
-	while (fence_wait(fence, fence->opt.watch_ns) == 0) {
+	while (fence_wait(fence, period(fence)) == 0) {
 		for (unsigned int i = 0; i < fence->devices->nr; i++)
 			watch_device(fence, i);
 		watch_hosts(fence);

@@ -460,7 +460,7 @@ static FIBER_FN void watch_main(struct store *s, void *arg)
 	for (unsigned int i = 0; i < DISKS; i++)
 		assert_int_equal(reserver_register(w->victim.res[i], w->key), 0);
 	assert_int_equal(host_write(&w->victim, 1), 0);
-	fiber_sleep_ns(61 * 1000 * MS);
+	fiber_sleep_ns(6 * 1000 * MS);
 	check_fenced(w);
 	world_down(w);
 }
