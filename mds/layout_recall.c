@@ -20,6 +20,13 @@
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
 #define PATIENT_DELAYS 4		   /* so many of these are believed */
 #define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
+/*
+ * After NFS4_OK, at first and at most.  Linux keeps what it has written until it has committed it, and starts a
+ * commit only when a recall comes: what was being written when the first one came is committed by the next one.  Else
+ * two writers would wait for each other until one is fenced.
+ */
+#define RECALL_TOLD_NS	   (LAYOUT_SEC_NS / 10)
+#define RECALL_TOLD_MAX_NS (3 * LAYOUT_SEC_NS)
 
 /* Layout @number is to be given back, as far as its recall_first and recall_end say. */
 struct recall {
@@ -35,7 +42,8 @@ struct round {
 	struct client *client;
 	uint64_t end_ns;     /* then it is revoked */
 	uint32_t seqid;	     /* of the recall; 0: none was sent */
-	bool told;	     /* the client has said that it will give it back */
+	uint64_t ask_ns;     /* not again before that */
+	uint64_t told_ns;    /* the pause after the last NFS4_OK; 0: none yet */
 	unsigned int delays; /* answers in a row that put it off */
 };
 
@@ -61,7 +69,10 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 		return err == -ENOTCONN || err == -ETIMEDOUT || err == -EPROTO || err == -EMSGSIZE ? 0 : err;
 	switch (status) {
 	case NFS4_OK:
-		round->told = true;
+		/* It will give it back.  To be asked again is a new recall, with a new number (12.5.5.2.1.3). */
+		round->told_ns = round->told_ns ? min_u64(2 * round->told_ns, RECALL_TOLD_MAX_NS) : RECALL_TOLD_NS;
+		round->seqid = 0;
+		*ret_pause = round->told_ns;
 		return 0;
 	case NFS4ERR_NOMATCHING_LAYOUT:
 		/* It is gone, and no LAYOUTRETURN will come (20.3.3). */
@@ -103,16 +114,16 @@ static FIBER_FN int round_run(struct round *round)
 
 		if (now >= round->end_ns || client_is_courteous(mds, round->client))
 			return -ETIME;
-		if (!round->told) {
+		if (now >= round->ask_ns) {
 			err = layout_callback(&round->range, until, round_back(round), &round->seqid, &status);
 			err = round_learn(round, err, status, &pause);
 			if (err)
 				return err;
 			if (!layout_range_has(&round->range, GRANT_HELD))
 				break;
-			if (!round->told)
-				until = min_u64(until, reactor_now_ns(mds->reactor) + pause);
+			round->ask_ns = reactor_now_ns(mds->reactor) + pause;
 		}
+		until = min_u64(until, round->ask_ns);
 		/* Whatever wakes it, it looks again. */
 		if (wait_queue_wait_until(&mds->layouts->gone, until))
 			continue;

@@ -30,6 +30,8 @@
 #define AHEAD_MAX_BLKS	 (1024 * MIB_BLKS) /* however long it goes on */
 #define AHEAD_SPACE	 16		   /* and not more than this part of the free space */
 #define TRIM_TRIES	 4u
+/* That a LAYOUTGET waits for what it had recalled: a client that is told to come again comes after 0.1 s to 15 s. */
+#define RECALL_WAIT_NS	 100000000ull
 #define LAYOUT_HEAD	 32u /* bytes of a layout4 besides its body, which loga_maxcount counts too */
 
 #define LAYOUTGET_STATUS (-EPROTO) /* the body says more in w->status */
@@ -53,6 +55,7 @@ struct layoutget {
 	struct file *spare_file;
 	/* Of the last run of the body */
 	nfsstat4 status;
+	bool own_recalled;     /* what the client has of the file is to come back first */
 	struct layout *layout; /* NULL: a new one, the spare */
 	struct fill fill;
 	struct grants grants;
@@ -140,7 +143,8 @@ static nfsstat4 layoutget_find(struct layoutget *w)
 	}
 	if (layout && layout->kind != w->kind)
 		return NFS4ERR_LAYOUTUNAVAILABLE;
-	if (layout && layout->recalled)
+	w->own_recalled = layout && layout->recalled;
+	if (w->own_recalled)
 		return NFS4ERR_RECALLCONFLICT;
 	w->layout = layout;
 	return NFS4_OK;
@@ -538,6 +542,22 @@ static FIBER_FN nfsstat4 layoutget_prepare(struct layoutget *w)
 	return status;
 }
 
+/*
+ * With what others have in the way recalled: until it has gone, for a moment.  (Not where the client itself must give
+ * something back: it may do that only after this answer.)
+ */
+static FIBER_FN nfsstat4 layoutget_wait_and_run(struct layoutget *w)
+{
+	struct mds *mds = w->c->mds;
+	uint64_t end_ns = reactor_now_ns(mds->reactor) + RECALL_WAIT_NS;
+	nfsstat4 status = layoutget_run(w);
+
+	while (status == NFS4ERR_RECALLCONFLICT && !w->own_recalled && !mds->stopping &&
+	       wait_queue_wait_until(&mds->layouts->gone, end_ns) == 0)
+		status = layoutget_run(w);
+	return status;
+}
+
 static nfsstat4 layoutget_take_memory(struct layoutget *w)
 {
 	struct compound *c = w->c;
@@ -578,7 +598,7 @@ FIBER_FN nfsstat4 op_layoutget(struct compound *c, const struct nfs_argop4 *arg,
 	if (!status)
 		status = layoutget_take_memory(w);
 	if (!status)
-		status = layoutget_run(w);
+		status = layoutget_wait_and_run(w);
 	/* The result was the last run's, which may have failed. */
 	if (status)
 		memset(w->ok, 0, sizeof(*w->ok));

@@ -155,8 +155,25 @@ FIBER_FN static void test_recalled_layout_gets_no_more(struct nfs_test *t)
 	pnfs_peer_get(&p->fa, LAYOUTIOMODE4_RW, 4096, 4096, 4096, NFS4ERR_RECALLCONFLICT);
 	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
 	get_rw(&p->fb, 0, 4096);
-	/* One callback was enough. */
-	NFS_CHECK_EQ(t, p->a->nr_recalls, 1);
+	NFS_CHECK(t, p->a->nr_recalls >= 1);
+	pair_free(p);
+}
+
+/*
+ * Linux answers NFS4_OK while something is being written, and commits that only when the next recall comes: without
+ * one two writers wait for each other until one is fenced.
+ */
+FIBER_FN static void test_asked_again_while_it_holds(struct nfs_test *t)
+{
+	struct pair *p = pair_new(t, NULL);
+
+	p->a->manner = PNFS_SAYS_OK;
+	get_rw(&p->fa, 0, 4096);
+	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
+	fiber_sleep_ns(SEC);
+	NFS_CHECK(t, p->a->nr_recalls >= 3 && p->a->nr_recalls <= 10);
+	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
+	get_rw(&p->fb, 0, 4096);
 	pair_free(p);
 }
 
@@ -587,13 +604,13 @@ FIBER_FN static void test_restart_during_a_recall(struct nfs_test *t)
 	uint32_t seqid;
 
 	fiber_sleep_ns(SEC);
-	NFS_CHECK_EQ(t, p->a->nr_recalls, 1);
+	NFS_CHECK(t, p->a->nr_recalls >= 1);
 	seqid = p->a->recalled.lor_stateid.seqid;
 	p->a->manner = PNFS_RETURNS;
 	nfs_test_restart(t);
 	NFS_IS(t, nfs_session_ping(p->a->s.session), 0);
 	NFS_IS(t, (int)pnfs_peer_insist(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 10), NFS4_OK);
-	NFS_CHECK_EQ(t, p->a->nr_recalls, 2);
+	NFS_CHECK(t, p->a->nr_recalls >= 2);
 	NFS_CHECK(t, p->a->recalled.lor_stateid.seqid > seqid);
 	NFS_CHECK(t, has_key(p));
 	pair_free(p);
@@ -637,7 +654,7 @@ FIBER_FN static void test_return_in_pieces(struct nfs_test *t)
 FIBER_FN static void test_storm(struct nfs_test *t)
 {
 	enum {
-		FILES = 400
+		FILES = 100 /* each LAYOUTGET waits a moment; all within the time for a recall */
 	};
 	struct pair *p = pair_new(t, NULL);
 	struct pnfs_peer_file *fa = calloc(FILES, sizeof(*fa)), *fb = calloc(FILES, sizeof(*fb));
@@ -655,7 +672,7 @@ FIBER_FN static void test_storm(struct nfs_test *t)
 	for (unsigned int i = 0; i < FILES; i++)
 		pnfs_peer_get(&fb[i], LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
 	fiber_sleep_ns(SEC);
-	NFS_CHECK(t, p->a->nr_recalls > 0 && p->a->nr_recalls < FILES);
+	NFS_CHECK(t, p->a->nr_recalls > 0);
 	/* Others are not disturbed, and get theirs back as ever. */
 	get_rw(&p->fb, 0, 4096);
 	NFS_IS(t, (int)pnfs_peer_insist(&p->fa, LAYOUTIOMODE4_RW, 0, 4096, 5), NFS4_OK);
@@ -676,6 +693,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_no_matching_layout, "RFC 8881, 20.3.3"),
 	NFS_TEST(test_slow_client_keeps_all, "RFC 8881, 12.5.5.1"),
 	NFS_TEST(test_recalled_layout_gets_no_more, "RFC 8881, 12.5.5.2"),
+	NFS_TEST(test_asked_again_while_it_holds, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_readers_do_not_disturb_readers, "RFC 8881, 12.5.2"),
 	NFS_TEST(test_two_writers_of_one_block, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_write_through_the_server, "RFC 8881, 12.5.5"),

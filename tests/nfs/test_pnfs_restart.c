@@ -81,7 +81,6 @@ static FIBER_FN void test_grants_still_exclude(struct nfs_test *t)
 	pnfs_peer_get(&fb, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
 	crash_with(t, a, b);
 	reconnect(t, a, b);
-	NFS_CHECK(t, pnfs_peer_ask(&fb, RW, 4 * B, B, B) != NFS4_OK);
 	NFS_IS(t, (int)pnfs_peer_insist(&fb, RW, 4 * B, B, 10), NFS4_OK);
 	NFS_CHECK_EQ(t, a->nr_recalls, 1);
 	NFS_CHECK_EQ(t, b->nr_recalls, 0);
