@@ -8,10 +8,11 @@
 #include "dev/fiber.h"
 #include "tests/lib/pnfs_test.h"
 
-#define MIB   (1u << 20)
-#define SEC   1000000000ull
+#define MIB	 (1u << 20)
+#define SEC	 1000000000ull
 
-#define LEASE 30 /* seconds: the configuration's, and so that of a recall */
+#define COURTESY 3600
+#define LEASE	 30 /* seconds: the configuration's, and so that of a recall */
 
 static const char ranged[] = "Lamina test"; /* keeps the rest after a recall of a range */
 
@@ -528,6 +529,24 @@ FIBER_FN static void test_reboot(struct nfs_test *t)
 	pnfs_peer_free(again);
 }
 
+/* What a client has that was silent for too long is given up, and its host cut off, though nobody wants anything. */
+FIBER_FN static void test_expired_client(struct nfs_test *t)
+{
+	struct pair *p = pair_new(t, NULL);
+	uint64_t before = space_free(p);
+
+	get_rw(&p->fa, 0, 16 * MIB);
+	pnfs_peer_register(p->a, p->fa.got.extents[0].bex_vol_id);
+	pass(p, LEASE + COURTESY - 5, false);
+	NFS_CHECK(t, has_key(p));
+	pass(p, LEASE + 10, false);
+	NFS_CHECK(t, !has_key(p));
+	NFS_CHECK_EQ(t, p->a->nr_recalls, 0);
+	NFS_CHECK(t, space_free(p) + MIB >= before);
+	get_rw(&p->fb, 0, 4096);
+	pair_free(p);
+}
+
 FIBER_FN static void test_destroy_clientid(struct nfs_test *t)
 {
 	struct pair *p = pair_new(t, NULL);
@@ -712,6 +731,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_restart_goes_on_with_a_fence, "RFC 8154, 2.4.10"),
 	NFS_TEST(test_freed_before_the_fence, "RFC 8881, 18.38"),
 	NFS_TEST(test_reboot, "RFC 8881, 18.36.4"),
+	NFS_TEST(test_expired_client, "RFC 8881, 8.3"),
 	NFS_TEST(test_destroy_clientid, "RFC 8881, 18.50.3"),
 	NFS_TEST(test_removed_file_of_a_dead_client, "RFC 8881, 12.7.2"),
 	NFS_TEST(test_both_mounts_of_a_host, "RFC 8154, 2.4.10"),
