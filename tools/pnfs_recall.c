@@ -47,11 +47,13 @@ static bool refers_to_open_call(const struct nfs_session *session, const CB_SEQU
 	return false;
 }
 
-static FIBER_FN bool referring_calls_end(struct pnfs_host *host, const struct nfs_cb_argop4 *arg)
+/* *@ret_refers: it names some, and so says that it knows what this client has not seen. */
+static FIBER_FN bool referring_calls_end(struct pnfs_host *host, const struct nfs_cb_argop4 *arg, bool *ret_refers)
 {
 	const struct nfs_callback_event *event = recall_event(&host->session->client->callback, arg);
 	uint64_t deadline = pnfs_now(host) + REFERRING_WAIT_NS;
 
+	*ret_refers = event && event->sequence.csa_referring_call_lists.csa_referring_call_lists_len > 0;
 	/* The event is the service's as long as it answers. */
 	while (event && refers_to_open_call(host->session, &event->sequence)) {
 		if (pnfs_now(host) >= deadline)
@@ -90,7 +92,7 @@ static FIBER_FN bool pending_ends(struct pnfs_inode *inode)
 }
 
 /* Whether this recall is the next thing that this client should hear of. NFS4_OK: it is. */
-static nfsstat4 recall_check(const struct pnfs_inode *inode, const stateid4 *stateid)
+static nfsstat4 recall_check(const struct pnfs_inode *inode, const stateid4 *stateid, bool refers)
 {
 	if (inode->is_gone || !inode->has_layout)
 		return NFS4ERR_NOMATCHING_LAYOUT;
@@ -106,8 +108,8 @@ static nfsstat4 recall_check(const struct pnfs_inode *inode, const stateid4 *sta
 		return NFS4_OK;
 	if (!pnfs_seqid_newer(stateid->seqid, inode->layout.seqid))
 		return NFS4ERR_OLD_STATEID;
-	/* An answer that this client does not know yet. */
-	return stateid->seqid == inode->layout.seqid + 1 ? NFS4_OK : NFS4ERR_DELAY;
+	/* An answer that this client does not know yet; one that the server knows of has been waited for. */
+	return refers || stateid->seqid == inode->layout.seqid + 1 ? NFS4_OK : NFS4ERR_DELAY;
 }
 
 static FIBER_FN void recall_give_back(struct pnfs_inode *inode)
@@ -163,7 +165,7 @@ static nfsstat4 recall_begin(struct pnfs_inode *inode, const layoutrecall_file4 
 	return NFS4ERR_DELAY;
 }
 
-static FIBER_FN nfsstat4 recall_file(struct pnfs_host *host, const layoutrecall_file4 *file)
+static FIBER_FN nfsstat4 recall_file(struct pnfs_host *host, const layoutrecall_file4 *file, bool refers)
 {
 	struct pnfs_inode *inode = recall_find(host, file);
 	nfsstat4 status;
@@ -173,7 +175,7 @@ static FIBER_FN nfsstat4 recall_file(struct pnfs_host *host, const layoutrecall_
 		return NFS4ERR_NOMATCHING_LAYOUT;
 	inode->refs++;
 	is_calm = pending_ends(inode);
-	status = is_calm ? recall_check(inode, &file->lor_stateid) : NFS4ERR_DELAY;
+	status = is_calm ? recall_check(inode, &file->lor_stateid, refers) : NFS4ERR_DELAY;
 	if (status == NFS4_OK) {
 		host->counts.recalls_matched++;
 		/* The same once more: the return is under way. */
@@ -230,13 +232,14 @@ static nfsstat4 recall_all(struct pnfs_host *host)
 static FIBER_FN nfsstat4 recall_do(struct pnfs_host *host, const struct nfs_cb_argop4 *arg)
 {
 	const CB_LAYOUTRECALL4args *args = &arg->nfs_cb_argop4_u.opcblayoutrecall;
+	bool refers;
 
 	if (host->faults.ignores_recalls)
 		return NFS_CALLBACK_SILENT;
-	if (host->faults.delays_recalls || !referring_calls_end(host, arg))
+	if (host->faults.delays_recalls || !referring_calls_end(host, arg, &refers))
 		return NFS4ERR_DELAY;
 	if (args->clora_recall.lor_recalltype == LAYOUTRECALL4_FILE)
-		return recall_file(host, &args->clora_recall.layoutrecall4_u.lor_layout);
+		return recall_file(host, &args->clora_recall.layoutrecall4_u.lor_layout, refers);
 	return recall_all(host);
 }
 

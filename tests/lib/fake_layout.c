@@ -238,9 +238,14 @@ FIBER_FN uint32_t fake_layout_call(struct fake_layout *f, const struct nfs_cb_ar
 	struct nfs_cb_argop4 ops[2] = { fake_nfs_cb_sequence(session, 0, f->cb_sequence + 1), *op };
 	struct wire_compound_in in;
 	struct wire_dec dec;
+	CB_SEQUENCE4args *sequence = &ops[0].nfs_cb_argop4_u.opcbsequence;
 	uint8_t *msg = NULL;
-	int err = fake_nfs_call_back(&f->world->server, session->back, session->cb_program, ops, 2, 8000000000, &dec,
-				     &in, &msg);
+	int err;
+
+	sequence->csa_referring_call_lists.csa_referring_call_lists_len = f->refers != NULL;
+	sequence->csa_referring_call_lists.csa_referring_call_lists_val = f->refers;
+	err = fake_nfs_call_back(&f->world->server, session->back, session->cb_program, ops, 2, 8000000000, &dec, &in,
+				 &msg);
 
 	free(msg);
 	if (err)

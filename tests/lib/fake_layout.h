@@ -48,7 +48,8 @@ struct fake_layout {
 	layout4 layout;
 	uint8_t attrs[64];
 	nfsstat4 test_result;
-	uint32_t cb_sequence; /* of the next callback in slot 0 */
+	referring_call_list4 *refers; /* what callbacks refer to; NULL: nothing */
+	uint32_t cb_sequence;	      /* of the next callback in slot 0 */
 };
 
 /* Run @test in a new world: a session, a pNFS host on it, the disk reserved by the server. */

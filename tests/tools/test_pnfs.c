@@ -251,6 +251,29 @@ static void test_ranges(void **state)
 	fake_layout_run(ranges);
 }
 
+/* A gap in the seqids: an answer that is on its way, unless the server says that it knows what this client has seen.
+ */
+static FIBER_FN void gap(struct fake_layout *f)
+{
+	struct pnfs_file file = fake_layout_open(f);
+	referring_call4 call = { .rc_sequenceid = 1, .rc_slotid = 0 };
+	referring_call_list4 list = { .rcl_referring_calls = { 1, &call } };
+
+	write_ok(&file, 0, K);
+	CHECK_EQ(pnfs_commit(&file), 0);
+	CHECK_EQ(fake_layout_recall(f, 'l', 4, 0, ALL), NFS4ERR_DELAY);
+	memcpy(list.rcl_sessionid, f->world->session->sessionid, sizeof(list.rcl_sessionid));
+	f->refers = &list;
+	CHECK_EQ(fake_layout_recall(f, 'l', 4, 0, ALL), NFS4ERR_NOMATCHING_LAYOUT);
+	f->refers = NULL;
+	CHECK_EQ(pnfs_close(&file), 0);
+}
+
+static void test_gap(void **state)
+{
+	fake_layout_run(gap);
+}
+
 struct recaller {
 	struct fake_layout *f;
 	uint32_t seqid, status;
@@ -555,14 +578,15 @@ static void test_other_callbacks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_main_road),     cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_reads),	      cmocka_unit_test(test_statuses),
-		cmocka_unit_test(test_bad_reply),     cmocka_unit_test(test_recalls),
-		cmocka_unit_test(test_ranges),	      cmocka_unit_test(test_overtaken),
-		cmocka_unit_test(test_other_stateid), cmocka_unit_test(test_fenced),
-		cmocka_unit_test(test_revoked),	      cmocka_unit_test(test_commits),
-		cmocka_unit_test(test_many_ranges),   cmocka_unit_test(test_two_opens),
-		cmocka_unit_test(test_faults),	      cmocka_unit_test(test_other_callbacks),
+		cmocka_unit_test(test_main_road),	cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_reads),		cmocka_unit_test(test_statuses),
+		cmocka_unit_test(test_bad_reply),	cmocka_unit_test(test_recalls),
+		cmocka_unit_test(test_ranges),		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_overtaken),	cmocka_unit_test(test_other_stateid),
+		cmocka_unit_test(test_fenced),		cmocka_unit_test(test_revoked),
+		cmocka_unit_test(test_commits),		cmocka_unit_test(test_many_ranges),
+		cmocka_unit_test(test_two_opens),	cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_other_callbacks),
 	};
 
 	for (size_t i = 0; i < sizeof(data); i++)
