@@ -4,7 +4,7 @@
 import os
 import time
 
-from guest_lib import MIB, noise, put, same, test
+from guest_lib import MIB, Skip, noise, put, same, sh, test
 from guest_pattern import (BLOCK, buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
                            read_at, write_at, write_ranges)
 
@@ -320,6 +320,83 @@ def test_restart(world):
         client.run(check_ranges, shared, [(at, n, (tags[i],)) for i in (0, 1) for at, n in stripes[i]], 16 * MIB)
     b.run(check_ranges, f"{world.dir}/own", [(0, MIB, (tags[2],)), (MIB, 4 * MIB, (0,)), (5 * MIB, MIB, (tags[2],))], 6 * MIB)
     a.run(check_files, f"{world.dir}/files", tags[3])
+    world.unfenced()
+
+
+STALL = 6
+
+
+def write_until_stalled(path, tag, size, chunk):
+    """Writes chunks again and again, until one takes long: (its offset, seconds, error or None)."""
+    fd = direct(path)
+    while True:
+        for offset in range(0, size, chunk):
+            began, error = time.monotonic(), None
+            try:
+                write_at(fd, offset, pattern(tag, offset, chunk))
+            except OSError as e:
+                error = str(e)
+            if error or time.monotonic() - began > STALL:
+                return offset, time.monotonic() - began, error
+
+
+def poke(device):
+    """Writes the first block of the disk over itself, on this client's own path: (worked, what was said)."""
+    try:
+        fd = os.open(device, os.O_WRONLY | os.O_DIRECT)
+        with open("/tmp/first", "rb") as file:
+            write_at(fd, 0, file.read())
+        os.close(fd)
+    except OSError as e:
+        return False, e.strerror
+    return True, None
+
+
+@test()
+def test_death(world):
+    """a writing client is cut off: fenced at the other's wish, its late writes fail, the other's data is right; comes back"""
+    if not world.reserved:
+        raise Skip("no reservations, no fence")
+    a, b = world.clients
+    world.may_complain = True
+    path, half, chunk = f"{world.dir}/file", 4 * MIB, 256 << 10
+    a.run(write_ranges, path, 1, [(0, 2 * half)])
+    # The label, which nobody changes; read on the server's path, which may do that.
+    sh("dd", f"if={world.device}", "of=/tmp/first", "bs=4096", "count=1", "iflag=direct")
+    same(a.run(poke, a.device), (True, None), "a raw write before the fence")
+    world.log("cut")
+    late = a.start(write_until_stalled, path, 2, half, chunk)
+    time.sleep(3)
+    a.cut()
+    started = time.monotonic()
+    b.run(write_ranges, path, 3, [(half, half)], limit=100)
+    world.note(f"the other client waited {time.monotonic() - started:.1f} s")
+    same(world.keys(), world.all_keys() - {world.client_keys[a]}, "keys after the fence")
+    world.log("keys looked at")
+    same(len(world.server.status()["layouts"]["fences"]), 1, "fences")
+    worked, said = a.run(poke, a.device)
+    world.note(f"a raw write of the fenced client: {said}")
+    same(worked, False, "a raw write after the fence")
+    b.run(write_ranges, path, 4, [(0, half)], limit=100)
+    world.log("other half written by the other")
+    world.drop_caches()
+    b.run(check_ranges, path, [(0, half, (4,)), (half, half, (3,))], 2 * half)
+    a.mend()
+    world.log("mended")
+    offset, seconds, error = late.wait(400)
+    world.note(f"its write under way at the cut took {seconds:.1f} s: {error or 'done in the end'}")
+    world.drop_caches()
+    wanted = [(0, offset, (4,)), (offset, chunk, (2, 4)), (offset + chunk, half - offset - chunk, (4,)), (half, half, (3,))]
+    b.run(check_ranges, path, wanted, 2 * half)
+    # It works at once, through the server as long as the kernel avoids the disk, and with layouts after a new mount.
+    a.run(write_ranges, f"{world.dir}/back", 5, [(0, MIB)])
+    b.run(check_ranges, f"{world.dir}/back", [(0, MIB, (5,))], MIB)
+    world.umount(a)
+    world.mount()
+    before = a.counters()
+    a.run(write_ranges, f"{world.dir}/again", 6, [(0, 4 * MIB)])
+    world.cost(a, before, "after a new mount", least_gets=1)
+    b.run(check_ranges, f"{world.dir}/again", [(0, 4 * MIB, (6,))], 4 * MIB)
     world.unfenced()
 
 

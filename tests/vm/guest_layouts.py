@@ -74,7 +74,8 @@ class Server:
         os.waitpid(self.supervisor, 0)
 
     def status(self):
-        done = subprocess.run([LAMINA, "status", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """What it says of itself; None if it says nothing."""
+        done = subprocess.run(["timeout", "60", LAMINA, "status", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
 
@@ -193,6 +194,19 @@ class Watch:
         put(f"/out/{self.name}.status", json.dumps(world.server.status(), indent=1).encode())
 
 
+def blocked(path):
+    """Where every program of the guest waits in the kernel."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/stack", encoding="ascii") as stack:
+                text = stack.read()
+                found.append(f"{pid} {comm.read()}{text}\n" if text else "")
+        except OSError:
+            continue
+    put(path, "".join(found).encode())
+
+
 def run_one(world, name):
     """Why it failed, or None; Skip passes through."""
     world.notes = []
@@ -215,6 +229,7 @@ def run_one(world, name):
         raise
     except Exception as e:
         where = [f for f in traceback.extract_tb(e.__traceback__) if f.name.startswith("test_")]
+        blocked(f"/out/{name}.stacks")
         why = f"{e if isinstance(e, AssertionError) else repr(e)}" + (f" (line {where[-1].lineno})" if where else "")
         if not isinstance(e, AssertionError):
             traceback.print_exc()
