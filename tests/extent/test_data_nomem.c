@@ -28,6 +28,10 @@ enum what {
 	CLONE,
 	READ,
 	COMMIT,
+	HOLD,  /* the block of a dirty tail, for writing */
+	READY, /* to grow over it */
+	ZERO,  /* holes behind the end */
+	UNRESERVE,
 	WHATS
 };
 
@@ -42,6 +46,18 @@ FIBER_FN static int clone(struct data_file *src, struct data_file *dst)
 	uint64_t seq;
 
 	return data_clone(src->store->fs, &from, &to, 0, NULL, &inode, &seq);
+}
+
+FIBER_FN static int hold(struct data_file *f)
+{
+	struct fs *fs = f->store->fs;
+	struct data_hold hold;
+	int err;
+
+	err = data_hold(fs, &hold, f->ino, f->generation, 0, 9, true, NULL);
+	if (!err)
+		data_unhold(fs, &hold);
+	return err;
 }
 
 FIBER_FN static int act(struct files *files, enum what what)
@@ -74,6 +90,14 @@ FIBER_FN static int act(struct files *files, enum what what)
 		return clone(f, &files->g);
 	case READ:
 		return data_read(fs, f->ino, f->generation, 100, buf, 5, &got, &flag);
+	case HOLD:
+		return hold(f);
+	case READY:
+		return data_ready_to_grow(fs, f->ino, f->generation, NULL);
+	case ZERO:
+		return data_zero(fs, f->ino, f->generation, 1, 5, NULL);
+	case UNRESERVE:
+		return data_unreserve(fs, f->ino, f->generation, 0, DATA_END, NULL);
 	default:
 		return data_commit(fs, f->ino, f->generation);
 	}
@@ -90,7 +114,9 @@ FIBER_FN static void prepare(struct store *s, struct files *files, enum what wha
 	data_file_write(&files->f, 0, old, sizeof(old), DATA_UNSTABLE);
 	if (what == SHARED)
 		CHECK_EQ(clone(&files->f, &files->g), 0);
-	if (what == GROW)
+	if (what == UNRESERVE)
+		CHECK_EQ(data_zero(s->fs, files->f.ino, files->f.generation, 3, 5, NULL), 0);
+	if (what == GROW || what == HOLD || what == READY)
 		data_file_truncate(&files->f, 2 * BLK + 10);
 	data_settle(s->fs);
 }
@@ -106,6 +132,10 @@ FIBER_FN static void judge(struct files *files, enum what what, int err)
 		CHECK_EQ(len, err ? 3 * BLK : 5 * BLK + 3);
 	if (what == GROW && !err)
 		CHECK(data_file_is_zero(buf + 2 * BLK + 10, 7 * BLK - 10));
+	if ((what == HOLD || what == READY) && !err)
+		CHECK(!(data_file_inode(&files->f).flags & INODE_DIRTY_TAIL));
+	if (what == UNRESERVE)
+		CHECK_EQ(data_file_inode(&files->f).blocks, err ? 5 : 3);
 	if (what == CLONE && !err)
 		CHECK_EQ(data_file_read(&files->g, 0, buf, sizeof(buf)), 3 * BLK);
 }
