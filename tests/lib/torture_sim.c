@@ -151,6 +151,14 @@ FIBER_FN void torture_sim_attach(struct torture_sim *sim)
 	}
 }
 
+/* Some targets are as bad as real ones have been seen to be. */
+static void disk_faults(struct torture_sim *sim, struct torture_sim_disk *d)
+{
+	d->faults.preempt_lies = dice_below(&sim->dice, 8) == 0;
+	d->faults.preempt_abort_hangs = dice_below(&sim->dice, 8) == 0;
+	sim_reserve_set_faults(d->sr, &d->faults);
+}
+
 static void disk_init(struct torture_sim *sim, unsigned int i)
 {
 	struct sim_disk_config cfg = { .size = 64ull << 20, .allow_overlap = true, .seed = sim->seed + 1000 + i };
@@ -167,6 +175,7 @@ static void disk_init(struct torture_sim *sim, unsigned int i)
 	d->base = sim_disk_open(d->disk, sim->r);
 	if (sim_reserve_open(sim->r, sim->seed + 2000 + i, name, &d->sr))
 		abort();
+	disk_faults(sim, d);
 	d->identity.kind = IDENTITY_SCSI;
 	d->identity.nr_designators = 1;
 	naa->type = DESIGNATOR_NAA;

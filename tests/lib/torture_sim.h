@@ -23,7 +23,7 @@
 struct torture_sim_report {
 	struct torture_report torture;
 	uint64_t hash;
-	uint64_t kills, outages, restarts, crashes, cuts, resets, holds;
+	uint64_t kills, outages, restarts, crashes, cuts, resets, holds, unfenced;
 	uint64_t conflicts;			   /* requests that a disk refused */
 	uint64_t grants, recalls, revoked, fences; /* by the server's own count */
 };

@@ -259,11 +259,26 @@ static FIBER_FN void chaos_slow(struct torture_sim *sim)
 	sim_disk_release(disk);
 }
 
+/* For a while nobody can be fenced. */
+static FIBER_FN void chaos_unfenced(struct torture_sim *sim)
+{
+	struct torture_sim_disk *d = &sim->disks[roll(sim, sim->nr_disks)];
+	struct sim_reserve_faults faults = d->faults;
+
+	sim->report.unfenced++;
+	faults.preempt_fails = faults.preempt_abort_hangs = true;
+	sim_reserve_set_faults(d->sr, &faults);
+	(void)!wait_queue_wait_until(&sim->calm, reactor_now_ns(sim->r) + roll(sim, 2 * TORTURE_SIM_LEASE_S * SIM_S));
+	if (roll(sim, 2))
+		chaos_kill(sim);
+	sim_reserve_set_faults(d->sr, &d->faults);
+}
+
 static FIBER_FN void chaos_one(struct torture_sim *sim)
 {
 	unsigned int nr = (unsigned int)roll(sim, torture_nr_hosts(sim->torture));
 
-	switch (roll(sim, 16)) {
+	switch (roll(sim, 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -286,6 +301,8 @@ static FIBER_FN void chaos_one(struct torture_sim *sim)
 	case 10:
 	case 11:
 		return chaos_crash(sim);
+	case 12:
+		return chaos_unfenced(sim);
 	default:
 		return chaos_slow(sim);
 	}

@@ -129,6 +129,7 @@ uint64_t torture_sim_many(uint64_t first, uint64_t nr)
 		SUM("cuts", cuts),
 		SUM("resets", resets),
 		SUM("slow disks", holds),
+		SUM("times that nobody could be fenced", unfenced),
 	};
 	struct worker workers[WORKERS] = { { 0 } };
 	struct torture_sim_report report;

@@ -27,6 +27,7 @@ struct torture_sim_disk {
 	struct sim_disk *disk;
 	struct blkdev *base; /* the disk itself */
 	struct sim_reserve *sr;
+	struct sim_reserve_faults faults; /* for ever */
 	/* As the server reaches it: */
 	struct blkdev *path;
 	struct reserver *reserver;
