@@ -246,6 +246,11 @@ uint64_t fs_last_change(const struct fs *fs, uint64_t ino)
 	return min_u64(fs->changes[fs_change_index(ino)], fs->txn_seq);
 }
 
+uint64_t fs_last_seq(const struct fs *fs)
+{
+	return fs->txn_seq;
+}
+
 uint64_t fs_durable_seq(const struct fs *fs)
 {
 	return fs->journal ? journal_durable_seq(fs->journal) : fs->txn_seq;

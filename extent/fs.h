@@ -106,6 +106,8 @@ void fs_stats(const struct fs *fs, struct fs_stats *ret_stats);
  * or a little too late, never too early; 0 where nothing has changed since the mount.
  */
 uint64_t fs_last_change(const struct fs *fs, uint64_t ino);
+/* The last transaction that has committed, durable or not: what anybody may have seen. */
+uint64_t fs_last_seq(const struct fs *fs);
 /* Everything up to this transaction is durable: whoever needs no more need not wait. */
 uint64_t fs_durable_seq(const struct fs *fs);
 bool fs_is_read_only(const struct fs *fs);

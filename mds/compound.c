@@ -226,6 +226,33 @@ static bool fails_with_more(uint32_t number, nfsstat4 status)
 	}
 }
 
+/*
+ * A failure may come from anything that was changed before: a state that is gone, a name that is not there.  It is
+ * told when all of that is durable (I1), unless it only says "later".
+ */
+static void wait_with_failure(struct compound *c, uint32_t number, nfsstat4 status)
+{
+	/* Slots tell of requests, not of what is stored. */
+	if (number == OP_SEQUENCE)
+		return;
+	switch (status) {
+	case NFS4ERR_DELAY:
+	case NFS4ERR_GRACE:
+	case NFS4ERR_LAYOUTTRYLATER:
+	case NFS4ERR_RECALLCONFLICT:
+	case NFS4ERR_NOTSUPP:
+	case NFS4ERR_ROFS:
+	case NFS4ERR_IO:
+	case NFS4ERR_RETRY_UNCACHED_REP:
+	case NFS4ERR_OP_ILLEGAL:
+	case NFS4ERR_BADXDR:
+		return;
+	default:
+		c->failed = true;
+		c->wait_seq = max_u64(c->wait_seq, fs_last_seq(c->mds->fs));
+	}
+}
+
 /* One operation, decoded in c->arg: execute it and append its result. */
 static FIBER_FN nfsstat4 step(struct compound *c)
 {
@@ -242,6 +269,7 @@ static FIBER_FN nfsstat4 step(struct compound *c)
 	if (c->replay || (c->skip && number == OP_SEQUENCE))
 		return status; /* its result, and what follows, is there already */
 	if (fails_with_more(number, status)) {
+		wait_with_failure(c, number, status);
 		/* Every result begins with its status. */
 		c->res.nfs_resop4_u.oplock.status = status;
 		if (wire_results_add(&c->out, &c->res) == 0)
@@ -254,6 +282,7 @@ static FIBER_FN nfsstat4 step(struct compound *c)
 		status = c->cachethis ? NFS4ERR_REP_TOO_BIG_TO_CACHE : NFS4ERR_REP_TOO_BIG;
 	}
 	c->mds->counts.op_errors++;
+	wait_with_failure(c, number, status);
 	/* A limit that not even SEQUENCE's result fits in must not hide why. */
 	wire_compound_limit(&c->out, c->enc.size);
 	/* There is room for a failure: that is why check_op() and wire_results_add() keep some. */

@@ -74,6 +74,7 @@ struct compound {
 
 	uint64_t wait_seq;   /* the reply waits for this transaction */
 	bool changed;	     /* something was changed: the reply is cached at any rate */
+	bool failed;	     /* an operation did, perhaps for what is not durable yet */
 	bool noted;	     /* by the operation that runs */
 	uint32_t note_parts; /* items of the slot, when the transaction has committed */
 	/* The slot has the whole reply: this, until the next switch. */

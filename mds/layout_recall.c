@@ -15,7 +15,7 @@
 #include "dev/log.h"
 #include "mds/config.h"
 
-#define RECALLS_MAX    256u		   /* fibers */
+#define RECALLS_MAX    1024u		   /* fibers */
 #define RECALLS_CLIENT 64u		   /* of them for one client: who is slow holds up nobody else's */
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
 #define PATIENT_DELAYS 4		   /* so many of these are believed */

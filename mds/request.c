@@ -76,10 +76,14 @@ static FIBER_FN void compound_settle(struct compound *c, struct message *m)
 {
 	struct mds *mds = c->mds;
 
-	bool is_lost = c->wait_seq > 0 && txn_wait_durable(mds->fs, c->wait_seq) && c->changed;
+	/*
+	 * What was changed, or failed for what was changed before, may never have been: nobody may hear of it (I1).
+	 * What can be read can be read for as long as the server runs.
+	 */
+	bool is_lost = c->wait_seq > 0 && txn_wait_durable(mds->fs, c->wait_seq) && (c->changed || c->failed);
 
 	if (is_lost)
-		conn_cut(c->conn, "what it changed cannot be made durable: the volume is read-only");
+		conn_cut(c->conn, "what the answer tells cannot be made durable: the volume is read-only");
 	m->len = wire_enc_pos(&c->enc);
 	/* Whoever repeats a request that was lost must not get its results from the slot. */
 	if (c->slot && is_lost)

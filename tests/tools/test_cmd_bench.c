@@ -87,7 +87,7 @@ static void test_all_parts(void **state)
 	struct json_object *top;
 
 	snprintf(args, sizeof(args),
-		 "store --dir %s --size 4G --seconds 0.15 --repeats 1 --files 500 --limit 1000 --json", dir);
+		 "store --dir %s --size 64G --seconds 0.15 --repeats 1 --files 500 --limit 1000 --json", dir);
 	assert_int_equal(run(args), 0);
 	top = json_tokener_parse(output);
 	assert_non_null(top);
