@@ -91,9 +91,10 @@ static int lab_also_body(struct txn *txn, const struct inode *inode, void *arg)
 void compound_also_init(struct compound_also *a, struct compound *c,
 			int (*fill)(struct txn *txn, const struct inode *inode, void *arg), void *arg)
 {
-	*a = (struct compound_also){
-		.also = { lab_also_body, a, COMPOUND_NOTE_LOG }, .c = c, .fill = fill, .arg = arg
-	};
+	*a = (struct compound_also){ .also = { .body = lab_also_body, .arg = a, .log_max = COMPOUND_NOTE_LOG },
+				     .c = c,
+				     .fill = fill,
+				     .arg = arg };
 }
 
 FIBER_FN int compound_run(struct compound *c, const struct txn_options *opt, int (*body)(struct txn *txn, void *arg),

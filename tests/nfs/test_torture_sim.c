@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The torture tester in the simulated world (tests/lib/torture_sim.h): 300 seeds, or LAMINA_SEEDS of them, or the one
+ * The torture tester in the simulated world (tests/lib/torture_sim.h): 500 seeds, or LAMINA_SEEDS of them, or the one
  * of LAMINA_SEED, and that a seed repeats.
  */
 
@@ -14,7 +14,11 @@
 
 #include "tests/lib/torture_sim.h"
 
-#define SEEDS 300
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 60 /* each takes much longer */
+#else
+#define SEEDS 500
+#endif
 
 static uint64_t env(const char *name, uint64_t otherwise)
 {
