@@ -152,6 +152,12 @@ FIBER_FN void pnfs_host_close(struct pnfs_host *host, bool clean);
 /* Everything is forgotten, as when the server has revoked all: layouts, devices, registrations. */
 FIBER_FN void pnfs_host_forget(struct pnfs_host *host);
 
+/*
+ * SEQUENCE says that the server took something away (SEQ4_STATUS_RECALLABLE_STATE_REVOKED): find out what, in a
+ * fiber. Requests for layouts see to that themselves; for who sends others in the session.
+ */
+void pnfs_recall_check(struct pnfs_host *host);
+
 /* As nfs_file_open(); with owner NULL each is an open of its own.  Attributes are fetched (close-to-open). */
 FIBER_FN int pnfs_open(struct pnfs_host *host, const struct nfs_fh *dir, const struct nfs_open *open,
 		       struct pnfs_file *ret_file) MUST_CHECK;

@@ -121,7 +121,5 @@ FIBER_FN int pnfs_inode_give_back(struct pnfs_inode *inode) MUST_CHECK;
 
 void pnfs_recall_open(struct pnfs_host *host);
 void pnfs_recall_close(struct pnfs_host *host);
-/* SEQUENCE says that the server took something away: find out what, in a fiber. */
-void pnfs_recall_check(struct pnfs_host *host);
 
 #endif

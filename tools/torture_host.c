@@ -254,6 +254,11 @@ static void host_look(struct torture_host *host)
 	if (host->pnfs.counts.bad_layouts > host->bad_layouts)
 		torture_find(t, "io", "%s got a layout against the rules (LAMINA_LOG tells)", host->name);
 	host->bad_layouts = host->pnfs.counts.bad_layouts;
+	/* One answer says it, perhaps to a SEQUENCE alone, and when a lease's time is over none does any more. */
+	if (!host->is_bad && (host->session->status_seen & SEQ4_STATUS_RECALLABLE_STATE_REVOKED)) {
+		host->session->status_seen &= ~SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
+		pnfs_recall_check(&host->pnfs);
+	}
 	/* What it had written by them is in doubt, and nobody would tell before the next commit. */
 	if (host->pnfs.counts.revoked > 0 && torture_host_is_excused(host) && !host->is_bad)
 		torture_host_lose(host, 0, NULL);

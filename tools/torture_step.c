@@ -145,7 +145,8 @@ static bool is_fresh(const struct torture_host *host)
  */
 static bool is_trusted(const struct torture_host *host)
 {
-	return is_fresh(host) && !(host->session->status_flags & SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+	return is_fresh(host) && !host->pnfs.is_checking &&
+	       !(host->session->status_seen & SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
 }
 
 static FIBER_FN bool read_any(struct torture_fiber *f, struct torture_open *open, uint32_t first, uint32_t nr,
