@@ -57,7 +57,7 @@ static int hook_run(void *arg)
 	struct pollfd fd = { .events = POLLIN };
 	unsigned int looks = 0;
 	bool late = true;
-	pid_t pid;
+	pid_t pid = 0;
 	int err = hook_spawn(h, &pid);
 
 	if (err)
