@@ -25,7 +25,7 @@ FIBER_FN int backchannel_call(struct mds *mds, struct client *client, const stru
  * The same of something that is about requests whose replies the client may not have seen yet: it is told which, and
  * waits for them (csa_referring_call_lists: 2.10.6.3, 20.9.3).
  */
-#define BACKCHANNEL_REFS_MAX 4u
+#define BACKCHANNEL_REFS_MAX 16u
 struct backchannel_refs {
 	unsigned int nr;
 	struct backchannel_ref {

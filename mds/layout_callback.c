@@ -102,6 +102,28 @@ static void fill_refs(const struct mds *mds, const struct layout *layout, struct
 	}
 }
 
+/*
+ * After a restart nobody knows which LAYOUTGETs were answered before it: each request whose stored answer may not
+ * have been received could be one.  A client that has none of them under way does not wait.
+ */
+static void fill_old_refs(const struct client *client, struct backchannel_refs *refs)
+{
+	list_for_each (pos, &client->sessions) {
+		const struct session *session = list_entry(pos, struct session, by_client);
+
+		for (uint32_t i = 0; i < session->nr_slots && refs->nr < BACKCHANNEL_REFS_MAX; i++) {
+			struct backchannel_ref *ref = &refs->v[refs->nr];
+
+			if (!session->slots[i].unsure || session->slots[i].reply_len == 0)
+				continue;
+			memcpy(ref->session, session->id, sizeof(ref->session));
+			ref->slot = i;
+			ref->seqid = session->slots[i].seqid;
+			refs->nr++;
+		}
+	}
+}
+
 FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, unsigned int back,
 			     uint32_t *seqid, nfsstat4 *ret_status)
 {
@@ -125,5 +147,6 @@ FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline
 	stateid = &op.nfs_cb_argop4_u.opcblayoutrecall.clora_recall.layoutrecall4_u.lor_layout.lor_stateid;
 	if (refs.nr == 0)
 		stateid->seqid -= (uint32_t)min_u64(back, stateid->seqid - 1);
+	fill_old_refs(layout->state.client, &refs);
 	return backchannel_call_after(range->mds, layout->state.client, &op, &refs, deadline_ns, ret_status);
 }
