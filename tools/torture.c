@@ -197,13 +197,16 @@ static FIBER_FN bool read_back_once(struct torture_fiber *f, struct torture_file
 	return ok;
 }
 
-/* A host may hear only now of what was taken from it before, and begins anew then; more often is a fault. */
+/*
+ * A host may hear only now of what was taken from it before, and begins anew then, perhaps by another of its fibers;
+ * more often is a fault.
+ */
 static FIBER_FN void host_read_back(struct torture_fiber *f, struct torture_file *file, bool by_server)
 {
 	struct torture_host *host = f->host;
 	bool ok = read_back_once(f, file, by_server);
 
-	for (unsigned int i = 0; !ok && host->is_lost && i < READ_BACK_TRIES; i++) {
+	for (unsigned int i = 0; !ok && i < READ_BACK_TRIES; i++) {
 		host->nr_guests--;
 		wait_queue_wake_all(&host->changed);
 		torture_host_await(host);
