@@ -56,6 +56,10 @@ struct client {
 	unsigned int nr_states, nr_revoked;
 	unsigned int nr_delegs_revoked; /* of nr_revoked */
 	uint64_t nr_opens, nr_locks, nr_delegs, nr_layouts;
+	/* Since this start: READs and WRITEs, LAYOUTGETs, and how the last of these was refused (NFS4_OK: it was not)
+	 */
+	uint64_t nr_reads, nr_writes, nr_layoutgets;
+	nfsstat4 layout_refused;
 	unsigned int nr_layouts_revoked; /* of nr_revoked */
 	unsigned int nr_recalls;	 /* fibers that ask it for layouts */
 	uint64_t layouts_ended_ns;	 /* reactor time when one of them ceased to bind; 0: not since the start */

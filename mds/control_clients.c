@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "dev/fiber.h"
+#include "mds/backchannel.h"
 #include "mds/client.h"
 #include "mds/conn.h"
 #include "mds/control_int.h"
+#include "mds/layout.h"
 #include "mds/session.h"
 
 #define AT_ONCE 16 /* clients between two turns of others */
@@ -70,6 +72,41 @@ static void add_address(struct json_object *o, const struct client *client)
 		return;
 	}
 	control_add_text(o, "address", client->peer[0] ? client->peer : NULL);
+}
+
+/* Why a client that reads and writes through the server does not do it itself; NULL: it could. */
+static const char *why_by_server(const struct mds *mds, const struct client *client)
+{
+	if (!mds->layouts || !mds->layouts->kinds)
+		return "the server offers no layouts";
+	if (client->key && fence_state_of(mds->layouts->fence, client->key) != FENCE_NONE)
+		return "it is fenced";
+	if (client->nr_layouts_revoked > 0)
+		return "its layouts were taken away, and it has not said that it knows";
+	if (!backchannel_has_path(client))
+		return "it cannot be called back";
+	if (client->nr_layoutgets == 0)
+		return "it does not ask for layouts";
+	switch (client->layout_refused) {
+	case NFS4_OK:
+	case NFS4ERR_RECALLCONFLICT:
+	case NFS4ERR_DELAY:
+		return NULL;
+	case NFS4ERR_BADLAYOUT:
+		return "what it asked for last cannot be laid out for it";
+	case NFS4ERR_LAYOUTUNAVAILABLE:
+		return "its export gives it no layouts";
+	default:
+		return "its last LAYOUTGET was refused";
+	}
+}
+
+static void add_io(struct json_object *o, const struct mds *mds, const struct client *client)
+{
+	control_add_u64(o, "reads_by_server", client->nr_reads);
+	control_add_u64(o, "writes_by_server", client->nr_writes);
+	control_add_u64(o, "layoutgets", client->nr_layoutgets);
+	control_add_text(o, "why_by_server", why_by_server(mds, client));
 }
 
 static const char *backchannel_state(const struct session *session, bool has_back)
@@ -132,6 +169,7 @@ static struct json_object *client_json(const struct mds *mds, const struct clien
 	control_add_u64(o, "locks", client->nr_locks);
 	control_add_u64(o, "delegations", client->nr_delegs);
 	control_add_u64(o, "layouts", client->nr_layouts);
+	add_io(o, mds, client);
 	control_add_u64(o, "revoked", client->nr_revoked);
 	sessions = control_add_array(o, "sessions");
 	list_for_each (pos, &client->sessions)

@@ -14,6 +14,7 @@
 
 #include "extent/data.h"
 #include "mds/atime.h"
+#include "mds/client.h"
 #include "mds/io_check.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
@@ -48,6 +49,7 @@ FIBER_FN nfsstat4 op_read(struct compound *c, const struct nfs_argop4 *arg, stru
 			return nfs_status(err);
 	}
 	compound_saw(c, c->fh.ino);
+	c->client->nr_reads++;
 	if (len > 0)
 		atime_note(c, &inode);
 	ok->eof = eof;
@@ -125,6 +127,8 @@ FIBER_FN nfsstat4 op_write(struct compound *c, const struct nfs_argop4 *arg, str
 		status = io_check_suid(c, &inode);
 	if (status == NFS4_OK)
 		status = write_data(c, args, &w);
+	if (status == NFS4_OK)
+		c->client->nr_writes++;
 	return status;
 }
 

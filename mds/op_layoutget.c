@@ -602,6 +602,8 @@ FIBER_FN nfsstat4 op_layoutget(struct compound *c, const struct nfs_argop4 *arg,
 	/* The result was the last run's, which may have failed. */
 	if (status)
 		memset(w->ok, 0, sizeof(*w->ok));
+	c->client->nr_layoutgets++;
+	c->client->layout_refused = status;
 	if (status == NFS4ERR_RECALLCONFLICT)
 		c->mds->layouts->counts.conflicts++;
 	grants_release(&w->grants);

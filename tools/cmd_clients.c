@@ -52,6 +52,18 @@ static void print_sessions(struct json_object *client)
 	}
 }
 
+/* What went through the server and might have gone straight to the devices. */
+static void print_io(struct json_object *client)
+{
+	uint64_t reads = ask_u64(client, "reads_by_server"), writes = ask_u64(client, "writes_by_server");
+	const char *why = ask_text(client, "why_by_server");
+
+	if (reads + writes == 0)
+		return;
+	printf("    %" PRIu64 " reads and %" PRIu64 " writes through the server%s%s\n", reads, writes,
+	       why[0] ? ": " : "", why);
+}
+
 static void print_client(struct json_object *client, double lease)
 {
 	const char *kernel = ask_text(client, "kernel"), *address = ask_text(client, "address");
@@ -67,6 +79,7 @@ static void print_client(struct json_object *client, double lease)
 	printf("    %s\n", ask_text(client, "owner"));
 	if (ask_u64(client, "layouts"))
 		printf("    %" PRIu64 " layouts\n", ask_u64(client, "layouts"));
+	print_io(client);
 	if (!kernel[0] && ask_text(client, "implementation")[0])
 		printf("    %s\n", ask_text(client, "implementation"));
 	if (ask_u64(client, "revoked"))

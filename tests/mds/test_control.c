@@ -236,6 +236,7 @@ static FIBER_FN void clients_body(struct store *s, void *arg)
 	struct json_object *o, *list, *last, *other, *session;
 
 	world_start(w);
+	client_find(&w->mds, 0x3e8)->nr_reads = 3;
 	o = ask(w, "{\"command\": \"clients\"}\n");
 	list = member(o, "clients");
 	CHECK_EQ(json_object_array_length(list), NR_CLIENTS);
@@ -247,6 +248,9 @@ static FIBER_FN void clients_body(struct store *s, void *arg)
 	CHECK(strcmp(json_object_get_string(member(last, "address")), "198.51.100.9:888") == 0);
 	CHECK_EQ(number(last, "minor_version"), 2);
 	CHECK_EQ(number(last, "connections"), 1);
+	CHECK_EQ(number(last, "reads_by_server"), 3);
+	CHECK_EQ(number(last, "writes_by_server"), 0);
+	CHECK(strcmp(json_object_get_string(member(last, "why_by_server")), "the server offers no layouts") == 0);
 	CHECK_EQ(json_object_array_length(member(last, "sessions")), 1);
 	session = json_object_array_get_idx(member(last, "sessions"), 0);
 	CHECK(strcmp(json_object_get_string(member(session, "backchannel")), "up") == 0);
