@@ -12,7 +12,6 @@
 #include "mds/layout_recall_int.h"
 #include "mds/op_layout.h"
 #include "mds/ops.h"
-#include "mds/reaper.h"
 #include "mds/status.h"
 
 #define LAYOUTRETURN_STATUS (-EPROTO) /* the body says more in w->status */
@@ -29,7 +28,7 @@ struct layoutreturn {
 	struct layout *layout;
 	struct grants grants;
 	uint32_t seqid;
-	bool is_late, is_orphan;
+	bool is_late;
 };
 
 /* Blocks that are wholly returned. */
@@ -123,7 +122,6 @@ static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
 static int layoutreturn_body(struct txn *txn, void *arg)
 {
 	struct layoutreturn *w = arg;
-	struct inode inode;
 	bool present;
 	int err;
 
@@ -134,10 +132,6 @@ static int layoutreturn_body(struct txn *txn, void *arg)
 	err = layoutreturn_take(txn, w);
 	if (err)
 		return err;
-	err = inode_get_any(txn, w->layout->ino, &inode);
-	if (err && err != -ENOENT)
-		return err;
-	w->is_orphan = !err && inode.nlink == 0;
 	w->seqid = state_next_seqid(w->layout->state.seqid);
 	present = grants_have(&w->grants, GRANT_HELD);
 	if (w->grants.nr == 0)
@@ -158,13 +152,10 @@ static void layoutreturn_apply(struct layoutreturn *w)
 {
 	struct mds *mds = w->c->mds;
 	struct layout *layout = w->layout;
-	uint64_t ino = layout->ino;
 
 	mds->layouts->counts.returns++;
 	if (w->grants.nr == 0) {
 		layout_forget(mds, layout);
-		if (w->is_orphan)
-			reaper_consider(mds, ino);
 		return;
 	}
 	layout->state.seqid = w->seqid;
