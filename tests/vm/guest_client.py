@@ -74,11 +74,16 @@ class Work:
 
 
 class Client:
-    """Number n, at 192.0.2.1n; sees its path to the disk as /dev/disk/by-id/link, and mounts the server at /mnt."""
+    """Number n, at 192.0.2.1n; sees its paths to the disks as /dev/disk/by-id/LINK, and mounts the server at /mnt."""
 
-    def __init__(self, n, device, link):
-        self.n, self.device, self.link = n, device, link
+    def __init__(self, n, links):
+        self.n, self.links = n, links
         self.holder = None
+
+    @property
+    def root(self):
+        """Its mount as a path for any program of the guest."""
+        return f"/proc/{self.holder}/root/mnt"
 
     def up(self, blkmapd):
         n = self.n
@@ -113,8 +118,9 @@ class Client:
         os.makedirs("/dev/disk", exist_ok=True)
         sh("mount", "-t", "tmpfs", "t", "/dev/disk")
         os.mkdir("/dev/disk/by-id")
-        if self.link != "-":
-            os.symlink(self.device, f"/dev/disk/by-id/{self.link}")
+        for link, device in self.links.items():
+            if link != "-":
+                os.symlink(device, f"/dev/disk/by-id/{link}")
         sh("mount", "-t", "sysfs", "s", "/sys")
         with open("/sys/fs/nfs/net/nfs_client/identifier", "w", encoding="ascii") as file:
             file.write(f"client{self.n}")
@@ -141,8 +147,8 @@ class Client:
     def sh(self, *command, limit=240):
         return self.run(sh, *command, limit=limit)
 
-    def mount(self):
-        self.sh("mount", "-t", "nfs4", "-o", "vers=4.2,proto=tcp,hard,sec=sys", f"{SERVER}:/", "/mnt")
+    def mount(self, version="4.2", at="/mnt", options="hard"):
+        self.sh("mount", "-t", "nfs4", "-o", f"vers={version},proto=tcp,sec=sys,{options}", f"{SERVER}:/", at)
 
     def umount(self, limit=120):
         self.sh("umount", "/mnt", limit=limit)

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenarios of layouts with two kernel clients a and b; what the world offers them is in guest_layouts.py."""
+"""Scenarios of layouts with two kernel clients a and b; what the world offers them is in guest_world.py."""
 
 import os
 import time
 
-from guest_lib import MIB, Skip, noise, put, same, sh, test
+from guest_lib import MIB, Skip, noise, put, same, sh
 from guest_pattern import (BLOCK, buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
                            read_at, write_at, write_ranges)
+from guest_scenario import RESERVED, scenario
 
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 
 
-@test()
+@scenario(smoke=True)
 def test_basic(world):
     """direct and buffered writes and reads by layouts alone, seen by the other client; few LAYOUTGETs"""
     a, b = world.clients
@@ -25,6 +26,7 @@ def test_basic(world):
     before = b.counters()
     b.run(check_ranges, path, [(0, 64 * MIB, (1,))], 64 * MIB, direct)
     world.cost(b, before, "read by the other", least_gets=1)
+    world.on_disk(path, [(0, 64 * MIB, (1,))])
     path = f"{world.dir}/buffered"
     before = b.counters()
     b.run(write_ranges, path, 2, [(0, 32 * MIB)], buffered)
@@ -33,6 +35,7 @@ def test_basic(world):
     before = a.counters()
     a.run(check_ranges, path, [(0, 32 * MIB, (2,))], 32 * MIB)
     world.cost(a, before, "read by the other", least_gets=1)
+    world.on_disk(path, [(0, 32 * MIB, (2,))])
     # An end within a page, and a hole in front.
     data = noise(100001)
     a.run(put, f"{world.dir}/odd", data)
@@ -62,7 +65,7 @@ def overwrite_for(path, tags, size, chunk):
     os.close(fd)
 
 
-@test()
+@scenario(smoke=True)
 def test_sharing(world):
     """two writers of one file: halves, stripes, the same ranges; a reader beside a writer: no fence, no error"""
     a, b = world.clients
@@ -155,7 +158,7 @@ def write_direct(path, tag, offset, length):
     write_ranges(path, tag, [(offset, length)], direct, 256 << 10)
 
 
-@test()
+@scenario()
 def test_changes(world):
     """truncate, punch, allocate, clone, copy by one client while the other has a layout; rename, unlink of open files"""
     a, b = world.clients
@@ -298,7 +301,7 @@ def check_files(path, nr):
         check_ranges(f"{path}/{i}", [(0, 64 << 10, (i + 1,))], 64 << 10)
 
 
-@test()
+@scenario()
 def test_restart(world):
     """the server is killed every 5 seconds under two clients that write: nobody notices, the data is right"""
     a, b = world.clients
@@ -352,12 +355,10 @@ def poke(device):
     return True, None
 
 
-@test()
+@scenario(types=RESERVED)
 def test_death(world):
     """a writing client is cut off: fenced at the other's wish, its late writes fail, the other's data is right; comes back"""
     a, b = world.clients
-    if not world.reserved:
-        raise Skip("no reservations, no fence")
     if a in world.without_key:
         raise Skip("the client was fenced already")
     world.may_complain = True
@@ -365,7 +366,7 @@ def test_death(world):
     a.run(write_ranges, path, 1, [(0, 2 * half)])
     # The label, which nobody changes; read on the server's path, which may do that.
     sh("dd", f"if={world.device}", "of=/tmp/first", "bs=4096", "count=1", "iflag=direct")
-    same(a.run(poke, a.device), (True, None), "a raw write before the fence")
+    same(a.run(poke, world.device_of(a)), (True, None), "a raw write before the fence")
     world.log("cut")
     late = a.start(write_until_stalled, path, 2, half, chunk)
     time.sleep(3)
@@ -376,7 +377,7 @@ def test_death(world):
     world.same_keys("keys after the fence", gone=a)
     world.log("keys looked at")
     same(len(world.server.status()["layouts"]["fences"]), 1, "fences")
-    worked, said = a.run(poke, a.device)
+    worked, said = a.run(poke, world.device_of(a))
     world.note(f"a raw write of the fenced client: {said}")
     same(worked, False, "a raw write after the fence")
     b.run(write_ranges, path, 4, [(0, half)], limit=100)
@@ -406,7 +407,7 @@ def test_death(world):
     world.unfenced()
 
 
-@test()
+@scenario()
 def test_umount(world):
     """unmounted clients leave no key, no layout and no orphan, and mount again"""
     a, b = world.clients

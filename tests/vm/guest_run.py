@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in the guest for tests/vm/run: sets up the world and lets scenarios work in it, one after the other.
+
+--list works anywhere.  Each scenario's result is also a line of JSON in /out/results.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+
+import guest_share_tests  # noqa: F401 (importing registers the scenarios)
+from guest_lib import Skip, put, sh
+from guest_scenario import ALL_TYPES, SCENARIOS
+from guest_world import Watch, World
+
+
+def blocked(path):
+    """Where every program of the guest waits in the kernel."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/stack", encoding="ascii") as stack:
+                text = stack.read()
+                found.append(f"{pid} {comm.read()}{text}\n" if text else "")
+        except OSError:
+            continue
+    put(path, "".join(found).encode())
+
+
+class Run:
+    def __init__(self, kind, chosen):
+        self.kind = kind
+        self.chosen = chosen
+        self.failed = 0
+        disks = sorted({disk for s in chosen for disk in s.disks}, key=lambda d: [d != "main", d])
+        self.world = World(kind, disks, max(s.clients for s in chosen))
+
+    def report(self, verdict, name, seconds, why, notes):
+        self.failed += verdict == "FAILED"
+        print(f"{verdict:7} {name:12} {seconds:6.1f} s  {why or ''}", flush=True)
+        for line in notes:
+            print(f"             {line}", flush=True)
+        with open("/out/results", "a", encoding="utf-8") as file:
+            json.dump({"kernel": os.uname().release, "type": self.kind, "scenario": name, "verdict": verdict,
+                       "seconds": round(seconds, 1), "why": why, "notes": notes}, file)
+            file.write("\n")
+
+    def leave(self):
+        started = time.monotonic()
+        why = self.world.leave()
+        self.report("FAILED" if why else "ok", "check", time.monotonic() - started, why, [])
+
+    def prepare(self, scenario):
+        """The volume that it wants, mounted by as many clients as it wants."""
+        world = self.world
+        if world.volume and (scenario.fresh or world.volume != scenario.volume()):
+            self.leave()
+        if not world.volume:
+            world.serve(scenario.volume())
+        world.clients = world.all_clients[: scenario.clients]
+        for client in world.mounted - set(world.clients):
+            world.umount(client)
+        world.mount()
+        world.dir = f"/mnt/{scenario.name}"
+        world.clients[0].run(os.makedirs, world.dir)
+        world.may_complain = False
+        world.log(f"--- {scenario.name}")
+
+    def one(self, scenario):
+        """Why it failed, or None; Skip passes through."""
+        world = self.world
+        world.notes = []
+        watch = Watch(scenario.name)
+        why = "ended early"
+        try:
+            self.prepare(scenario)
+            scenario.function(world)
+            bad = watch.bad_messages()
+            why = "kernel messages: " + " | ".join(bad[:3]) if bad and not world.may_complain else world.server.ended()
+        except Skip:
+            why = None
+            raise
+        except Exception as e:
+            where = [f for f in traceback.extract_tb(e.__traceback__) if f.name.startswith("test_")]
+            blocked(f"/out/{scenario.name}.stacks")
+            why = f"{e if isinstance(e, AssertionError) else repr(e)}" + (f" (line {where[-1].lineno})" if where else "")
+            if not isinstance(e, AssertionError):
+                traceback.print_exc()
+        finally:
+            watch.end(world, why)
+        return why
+
+    def all(self):
+        for scenario in self.chosen:
+            started = time.monotonic()
+            try:
+                why = self.one(scenario)
+                verdict = "ok" if why is None else "FAILED"
+            except Skip as skip:
+                why, verdict = str(skip), "skipped"
+            self.report(verdict, scenario.name, time.monotonic() - started, why, self.world.notes)
+        if self.world.volume:
+            self.leave()
+
+
+def choose(args):
+    """In the order of the list; those of one volume follow each other."""
+    chosen = [s for s in SCENARIOS.values() if args.type in s.types]
+    if args.scenarios:
+        chosen = [s for s in chosen if s.name in args.scenarios]
+    elif args.smoke:
+        chosen = [s for s in chosen if s.smoke]
+    volumes = list(dict.fromkeys(s.volume() for s in chosen))
+    return sorted(chosen, key=lambda s: volumes.index(s.volume()))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--type", default="scsi")
+    parser.add_argument("scenarios", nargs="*")
+    args = parser.parse_args()
+    if args.list:
+        for s in SCENARIOS.values():
+            marks = ("" if s.types == ALL_TYPES else f"  [{', '.join(s.types)}]") + ("  [smoke]" if s.smoke else "")
+            print(f"{s.name:12} {s.function.__doc__}{marks}")
+        return 0
+    chosen = choose(args)
+    if not chosen:
+        print(f"--- none of these scenarios is for {args.type}")
+        return 0
+    os.umask(0o022)
+    os.makedirs("/run/lock", exist_ok=True)
+    sh("dmesg", "--console-level", "emerg")
+    sh("modprobe", "-a", "bridge", "veth", "nfsv4", "blocklayoutdriver")
+    started = time.monotonic()
+    run = Run(args.type, chosen)
+    run.world.up()
+    print(f"--- Linux {os.uname().release}, {args.type} layouts, up after {time.monotonic() - started:.0f} s", flush=True)
+    run.all()
+    put("/out/dmesg", "\n".join(Watch.kernel()).encode())
+    return min(run.failed, 90)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

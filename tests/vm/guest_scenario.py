@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario of tests/vm/run is, and the list of all of them."""
+
+from dataclasses import dataclass
+
+ALL_TYPES = ("scsi", "nvme", "block")
+RESERVED = ("scsi", "nvme")
+
+# The disks that there are, in MiB; backed by memory as far as they are written.
+DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220}
+
+SCENARIOS = {}
+
+
+@dataclass
+class Scenario:
+    """What it needs.  Scenarios with the same volume (disks and config) that follow each other share it, unless fresh."""
+
+    function: object
+    name: str
+    types: tuple = ALL_TYPES
+    clients: int = 2
+    disks: tuple = ("main",)
+    config: str = ""
+    fresh: bool = False
+    smoke: bool = False
+    seconds: int = 900
+
+    def volume(self):
+        return self.disks, self.config
+
+
+def scenario(**needs):
+    """Register test_NAME(world) as scenario NAME; its doc string is the line that --list prints."""
+
+    def add(function):
+        name = function.__name__.replace("test_", "", 1)
+        SCENARIOS[name] = Scenario(function, name, **needs)
+        return function
+
+    return add
