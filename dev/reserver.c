@@ -43,6 +43,11 @@ FIBER_FN int reserver_reserve(struct reserver *res, uint64_t key, enum reservati
 	return key && reservation_type_is_known(type) ? res->ops->reserve(res, key, type) : -EINVAL;
 }
 
+FIBER_FN int reserver_release(struct reserver *res, uint64_t key, enum reservation_type type)
+{
+	return key && reservation_type_is_known(type) ? res->ops->release(res, key, type) : -EINVAL;
+}
+
 FIBER_FN int reserver_preempt(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
 			      bool abort)
 {

@@ -39,6 +39,7 @@ struct reserver_ops {
 	FIBER_FN int (*enlist)(struct reserver *res, uint64_t key);
 	FIBER_FN int (*resign)(struct reserver *res, uint64_t key);
 	FIBER_FN int (*reserve)(struct reserver *res, uint64_t key, enum reservation_type type);
+	FIBER_FN int (*release)(struct reserver *res, uint64_t key, enum reservation_type type);
 	FIBER_FN int (*preempt)(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
 				bool abort);
 	FIBER_FN int (*view)(struct reserver *res, struct reserver_view *ret_view);
@@ -62,6 +63,11 @@ FIBER_FN int reserver_register(struct reserver *res, uint64_t key) MUST_CHECK;
 FIBER_FN int reserver_unregister(struct reserver *res, uint64_t key) MUST_CHECK;
 /* Reserve, registered with @key.  0 also if it is held by it already; -EBUSY: another holds one. */
 FIBER_FN int reserver_reserve(struct reserver *res, uint64_t key, enum reservation_type type) MUST_CHECK;
+/*
+ * Give up the reservation, which is of @type, and stay registered with @key: nobody holds one then.  0 also if
+ * another holds it, and nothing has happened; -EBUSY: @key is not registered.
+ */
+FIBER_FN int reserver_release(struct reserver *res, uint64_t key, enum reservation_type type) MUST_CHECK;
 /*
  * Registered with @key, take away the registration of @victim, and its reservation if it has one (then it is ours,
  * of @type); with @abort its commands in the device end first.  -EBUSY: no such key, or @key is not registered.

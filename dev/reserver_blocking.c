@@ -189,6 +189,11 @@ static FIBER_FN int blocking_reserve(struct reserver *res, uint64_t key, enum re
 	return call_helper(res, &(struct reserver_command){ .what = RESERVER_RESERVE, .key = key, .type = type });
 }
 
+static FIBER_FN int blocking_release(struct reserver *res, uint64_t key, enum reservation_type type)
+{
+	return call_helper(res, &(struct reserver_command){ .what = RESERVER_RELEASE, .key = key, .type = type });
+}
+
 static FIBER_FN int blocking_preempt(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
 				     bool abort)
 {
@@ -213,6 +218,7 @@ void reserver_blocking_init(struct reserver_blocking *b, struct reactor *r, cons
 		.enlist = blocking_enlist,
 		.resign = blocking_resign,
 		.reserve = blocking_reserve,
+		.release = blocking_release,
 		.preempt = blocking_preempt,
 		.view = blocking_view,
 		.shut = blocking_shut,

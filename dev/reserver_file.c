@@ -28,6 +28,8 @@ static int change(struct sidecar *side, const char *host, const struct reserver_
 		return sidecar_unregister(side, host, cmd->key);
 	case RESERVER_RESERVE:
 		return sidecar_reserve(side, host, cmd->key, cmd->type);
+	case RESERVER_RELEASE:
+		return sidecar_release(side, host, cmd->key, cmd->type);
 	case RESERVER_PREEMPT:
 		return sidecar_preempt(side, host, cmd->key, cmd->victim, cmd->type);
 	default:

@@ -17,6 +17,7 @@
 #define RACQA_ACQUIRE	    0
 #define RACQA_PREEMPT	    1
 #define RACQA_PREEMPT_ABORT 2
+#define RRELA_RELEASE	    0
 #define CPTPL_NO_CHANGE	    0
 #define CPTPL_PERSIST	    3
 
@@ -160,6 +161,18 @@ static int send_acquire(struct nvme_port *port, unsigned int action, uint64_t ke
 int nvme_pr_reserve(struct nvme_port *port, uint64_t key, enum reservation_type type)
 {
 	return send_acquire(port, RACQA_ACQUIRE, key, 0, type);
+}
+
+int nvme_pr_release(struct nvme_port *port, uint64_t key, enum reservation_type type)
+{
+	struct nvme_pr cmd = {
+		.what = NVME_PR_RELEASE,
+		.action = RRELA_RELEASE,
+		.type = nvme_type_of(type),
+		.current_key = key,
+	};
+
+	return send(port, &cmd);
 }
 
 int nvme_pr_preempt(struct nvme_port *port, uint64_t key, uint64_t victim, enum reservation_type type, bool abort)

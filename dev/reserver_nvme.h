@@ -17,13 +17,14 @@
 enum nvme_pr_what {
 	NVME_PR_REGISTER,
 	NVME_PR_ACQUIRE,
+	NVME_PR_RELEASE,
 	NVME_PR_REPORT,
 };
 
 /* Numbers as on the wire. */
 struct nvme_pr {
 	enum nvme_pr_what what;
-	unsigned int action; /* RREGA, RACQA */
+	unsigned int action; /* RREGA, RACQA, RRELA */
 	bool ignore_key;     /* IEKEY */
 	unsigned int cptpl;
 	unsigned int type; /* RTYPE */
@@ -43,6 +44,7 @@ struct nvme_port {
 int nvme_pr_register(struct nvme_port *port, uint64_t key) MUST_CHECK;
 int nvme_pr_unregister(struct nvme_port *port, uint64_t key) MUST_CHECK;
 int nvme_pr_reserve(struct nvme_port *port, uint64_t key, enum reservation_type type) MUST_CHECK;
+int nvme_pr_release(struct nvme_port *port, uint64_t key, enum reservation_type type) MUST_CHECK;
 int nvme_pr_preempt(struct nvme_port *port, uint64_t key, uint64_t victim, enum reservation_type type, bool abort)
 	MUST_CHECK;
 int nvme_pr_view(struct nvme_port *port, struct reserver_view *ret_view) MUST_CHECK;

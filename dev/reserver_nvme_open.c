@@ -61,6 +61,22 @@ static int ns_acquire(const struct ns_port *ns, const struct nvme_pr *cmd)
 	return nvme_resv_acquire(&args);
 }
 
+static int ns_release(const struct ns_port *ns, const struct nvme_pr *cmd)
+{
+	struct nvme_resv_release_args args = {
+		.crkey = cmd->current_key,
+		.args_size = sizeof(args),
+		.fd = ns->fd,
+		.timeout = TIMEOUT_MS,
+		.nsid = ns->nsid,
+		.rtype = cmd->type,
+		.rrela = cmd->action,
+		.iekey = cmd->ignore_key,
+	};
+
+	return nvme_resv_release(&args);
+}
+
 static int ns_report(const struct ns_port *ns, const struct nvme_pr *cmd)
 {
 	struct nvme_resv_report_args args = {
@@ -88,6 +104,9 @@ static int ns_command(struct nvme_port *port, const struct nvme_pr *cmd)
 		break;
 	case NVME_PR_ACQUIRE:
 		status = ns_acquire(ns, cmd);
+		break;
+	case NVME_PR_RELEASE:
+		status = ns_release(ns, cmd);
 		break;
 	case NVME_PR_REPORT:
 		status = ns_report(ns, cmd);
@@ -121,6 +140,8 @@ static int nvme_run(const struct reserver_blocking *b, const struct reserver_com
 		return nvme_pr_unregister(&ns.port, cmd->key);
 	case RESERVER_RESERVE:
 		return nvme_pr_reserve(&ns.port, cmd->key, cmd->type);
+	case RESERVER_RELEASE:
+		return nvme_pr_release(&ns.port, cmd->key, cmd->type);
 	case RESERVER_PREEMPT:
 		return nvme_pr_preempt(&ns.port, cmd->key, cmd->victim, cmd->type, cmd->abort);
 	case RESERVER_VIEW:

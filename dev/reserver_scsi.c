@@ -22,6 +22,7 @@
 
 #define OUT_REGISTER		       0
 #define OUT_RESERVE		       1
+#define OUT_RELEASE		       2
 #define OUT_PREEMPT		       4
 #define OUT_PREEMPT_ABORT	       5
 #define OUT_REGISTER_AND_IGNORE	       6
@@ -188,6 +189,11 @@ int scsi_pr_register(struct scsi_port *port, uint64_t key)
 int scsi_pr_unregister(struct scsi_port *port, uint64_t key)
 {
 	return send_register(port, OUT_REGISTER, key, 0);
+}
+
+int scsi_pr_release(struct scsi_port *port, uint64_t key, enum reservation_type type)
+{
+	return send_out(port, OUT_RELEASE, type, key, 0, false);
 }
 
 int scsi_pr_preempt(struct scsi_port *port, uint64_t key, uint64_t victim, enum reservation_type type, bool abort)

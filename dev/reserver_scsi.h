@@ -37,6 +37,7 @@ struct scsi_port {
 int scsi_pr_register(struct scsi_port *port, uint64_t key) MUST_CHECK;
 int scsi_pr_unregister(struct scsi_port *port, uint64_t key) MUST_CHECK;
 int scsi_pr_reserve(struct scsi_port *port, uint64_t key, enum reservation_type type) MUST_CHECK;
+int scsi_pr_release(struct scsi_port *port, uint64_t key, enum reservation_type type) MUST_CHECK;
 int scsi_pr_preempt(struct scsi_port *port, uint64_t key, uint64_t victim, enum reservation_type type, bool abort)
 	MUST_CHECK;
 int scsi_pr_view(struct scsi_port *port, struct reserver_view *ret_view) MUST_CHECK;

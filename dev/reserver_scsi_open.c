@@ -113,6 +113,8 @@ static int scsi_run(const struct reserver_blocking *b, const struct reserver_com
 		return s->all_paths ? register_paths(s->fd, cmd->key, 0) : scsi_pr_unregister(&sg.port, cmd->key);
 	case RESERVER_RESERVE:
 		return scsi_pr_reserve(&sg.port, cmd->key, cmd->type);
+	case RESERVER_RELEASE:
+		return scsi_pr_release(&sg.port, cmd->key, cmd->type);
 	case RESERVER_PREEMPT:
 		return scsi_preempt(s, &sg.port, cmd);
 	case RESERVER_VIEW:

@@ -205,6 +205,20 @@ int sidecar_reserve(struct sidecar *side, const char *host, uint64_t key, enum r
 	return 0;
 }
 
+int sidecar_release(struct sidecar *side, const char *host, uint64_t key, enum reservation_type type)
+{
+	uint32_t i = find_registered(side, host, key);
+
+	if (i == SIDECAR_NOBODY)
+		return -EBUSY;
+	if (!sidecar_holds(side, i))
+		return 0;
+	if (side->type != type)
+		return -EINVAL;
+	side->reserved = false;
+	return 0;
+}
+
 int sidecar_preempt(struct sidecar *side, const char *host, uint64_t key, uint64_t victim, enum reservation_type type)
 {
 	uint32_t self = find_registered(side, host, key), nr = 0;

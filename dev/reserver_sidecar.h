@@ -43,6 +43,7 @@ void sidecar_encode(const struct sidecar *side, uint8_t ret_bytes[SIDECAR_SIZE])
 int sidecar_register(struct sidecar *side, const char *host, uint64_t key) MUST_CHECK;
 int sidecar_unregister(struct sidecar *side, const char *host, uint64_t key) MUST_CHECK;
 int sidecar_reserve(struct sidecar *side, const char *host, uint64_t key, enum reservation_type type) MUST_CHECK;
+int sidecar_release(struct sidecar *side, const char *host, uint64_t key, enum reservation_type type) MUST_CHECK;
 int sidecar_preempt(struct sidecar *side, const char *host, uint64_t key, uint64_t victim, enum reservation_type type)
 	MUST_CHECK;
 bool sidecar_holds(const struct sidecar *side, uint32_t index) MUST_CHECK;

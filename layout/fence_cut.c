@@ -4,14 +4,15 @@
  * keys read back do; other hosts that are fenced stay fenced meanwhile.
  *
  * Ways, in this order, each followed by reading the keys:
- *   1. PREEMPT AND ABORT.
- *   2. PREEMPT: there is a target that deadlocks on the first over one transport.  Nothing is aborted then, so what
- *      the device had begun is waited for.
- *   3. The same as 1 under a reservation of all registrants: the Linux NVMe target (6.13 to 7.2) answers success to
- *      a preempt by the reservation's holder and leaves the victim registered.  Under that type nobody is the holder.
+ *   1. PREEMPT AND ABORT; where that fails, PREEMPT: there is a target that deadlocks on the first over one
+ * transport. Nothing is aborted then, so what the device had begun is waited for.
+ *   2. The same under a reservation of all registrants: the Linux NVMe target (6.13 to 7.2) answers success to a
+ *      preempt by the reservation's holder and leaves the victim registered.  Under that type nobody is the holder.
  *      We get there by preempting ourselves, which changes the type.
- *   4. Where that does not help either: give the reservation up, take it as all registrants' (or preempt while there
+ *   3. Where that does not help either: release the reservation, take it as all registrants' (or preempt while there
  *      is none).  For a moment everybody may write: so only while no other host is fenced.
+ *
+ * The server stays registered through all of it: its own reads and writes go on meanwhile.
  */
 #include "layout/fence_int.h"
 
@@ -154,7 +155,8 @@ struct cut {
 	struct fence_host *host;
 	uint64_t victim;
 	struct state st;
-	bool drain; /* it lost its registration, and its commands may go on */
+	bool drain;    /* it lost its registration, and its commands may go on */
+	bool no_abort; /* PREEMPT AND ABORT has failed: it may hang, and each that hangs costs time */
 };
 
 static FIBER_FN int cut_read(struct cut *c)
@@ -162,14 +164,13 @@ static FIBER_FN int cut_read(struct cut *c)
 	return state_read(c->fence, c->res, c->victim, &c->st);
 }
 
-/* Way 1 and, in another state of the device, 3 and 4. */
 static FIBER_FN int cut_abort(struct cut *c)
 {
 	int err = reserver_preempt(c->res, c->fence->own_key, c->victim, c->st.type, true);
 
 	/* Whether anything was aborted is then not known. */
 	if (err)
-		c->drain = true;
+		c->drain = c->no_abort = true;
 	return err;
 }
 
@@ -189,6 +190,14 @@ static FIBER_FN int cut_plain(struct cut *c)
 	return reserver_preempt(c->res, c->fence->own_key, c->victim, c->st.type, false);
 }
 
+/* Way 1 and, in another state of the device, 2 and 3. */
+static FIBER_FN int cut_here(struct cut *c)
+{
+	int err = c->no_abort ? -EIO : cut_abort(c);
+
+	return err ? cut_plain(c) : 0;
+}
+
 static FIBER_FN int cut_as_all(struct cut *c)
 {
 	enum reservation_type all = all_of(c->st.type);
@@ -201,35 +210,31 @@ static FIBER_FN int cut_as_all(struct cut *c)
 		err = cut_read(c);
 	if (err || !c->st.has_victim)
 		return err;
-	return c->st.type == all ? cut_abort(c) : -EOPNOTSUPP;
+	return c->st.type == all ? cut_here(c) : -EOPNOTSUPP;
 }
 
 static FIBER_FN int cut_open(struct cut *c)
 {
 	const uint64_t own = c->fence->own_key;
-	enum reservation_type all = all_of(c->st.type);
+	enum reservation_type type = c->st.type, all = all_of(type);
 	bool can_all = !c->res->types || (c->res->types & RESERVATION_BIT(all));
 	int err, back;
 
 	if (fence_has_other(c->fence, c->host))
 		return -EBUSY;
-	err = reserver_unregister(c->res, own);
-	if (!err)
-		err = reserver_register(c->res, own);
+	err = reserver_release(c->res, own, type);
 	if (!err && can_all && reserver_reserve(c->res, own, all) == 0)
 		c->st.type = all;
 	if (!err)
-		err = cut_abort(c);
-	/* Registered and reserved again, whatever failed. */
-	back = reserver_register(c->res, own);
-	if (!back)
-		back = cut_read(c);
+		err = cut_here(c);
+	/* Reserved again, whatever failed. */
+	back = cut_read(c);
 	if (!back && !c->st.reserved)
 		back = reserver_reserve(c->res, own, c->fence->opt.type);
 	return err ? err : back;
 }
 
-static FIBER_FN int (*const ways[])(struct cut *c) = { cut_abort, cut_plain, cut_as_all, cut_open };
+static FIBER_FN int (*const ways[])(struct cut *c) = { cut_here, cut_as_all, cut_open };
 
 /* Until its key is gone: 0; or the error of the last way that there was. */
 static FIBER_FN int cut_registration(struct cut *c, unsigned int *ret_tried)
@@ -237,9 +242,6 @@ static FIBER_FN int cut_registration(struct cut *c, unsigned int *ret_tried)
 	int err, way_err = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways) && c->st.has_victim; i++) {
-		/* Who lies about the first lies about this too. */
-		if (ways[i] == cut_plain && !way_err)
-			continue;
 		c->drain = false;
 		way_err = ways[i](c);
 		if (way_err != -EOPNOTSUPP)

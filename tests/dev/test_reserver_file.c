@@ -371,7 +371,7 @@ static enum reservation_type any_type(struct dice *d)
 static FIBER_FN int command(struct reserver *res, struct dice dice)
 {
 	uint64_t key = 1 + dice_below(&dice, 4), victim = 1 + dice_below(&dice, 4);
-	uint64_t what = dice_below(&dice, 8);
+	uint64_t what = dice_below(&dice, 9);
 	enum reservation_type type = any_type(&dice);
 
 	if (what < 3)
@@ -380,6 +380,8 @@ static FIBER_FN int command(struct reserver *res, struct dice dice)
 		return reserver_unregister(res, key);
 	if (what < 6)
 		return reserver_reserve(res, key, type);
+	if (what == 8)
+		return reserver_release(res, key, type);
 	return reserver_preempt(res, key, victim, type, what == 7);
 }
 

@@ -66,7 +66,9 @@ static void test_commands(void **state)
 	assert_asked(&s, 2, (struct nvme_pr){ NVME_PR_ACQUIRE, 0, .type = 4, .current_key = KEY });
 	assert_asked(&s, 3, (struct nvme_pr){ NVME_PR_ACQUIRE, 1, .type = 4, .current_key = KEY, .other_key = 9 });
 	assert_asked(&s, 4, (struct nvme_pr){ NVME_PR_ACQUIRE, 2, .type = 3, .current_key = KEY, .other_key = 9 });
-	assert_int_equal(s.said, 5);
+	assert_int_equal(nvme_pr_release(&s.port, KEY, EARO), 0);
+	assert_asked(&s, 5, (struct nvme_pr){ NVME_PR_RELEASE, 0, .type = 4, .current_key = KEY });
+	assert_int_equal(s.said, 6);
 }
 
 /* Another key is registered: it is replaced. */

@@ -110,7 +110,7 @@ static void test_commands(void **state)
 	struct script s;
 
 	script_init(&s);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		say(&s, SCSI_GOOD);
 	assert_int_equal(scsi_pr_register(&s.port, KEY), 0);
 	assert_false(s.port.forgets);
@@ -123,6 +123,8 @@ static void test_commands(void **state)
 	assert_asked(&s, 2, 1, 6, KEY, 0, 0);
 	assert_asked(&s, 3, 4, 6, KEY, KEY + 1, 0);
 	assert_asked(&s, 4, 5, 6, KEY, KEY + 1, 0);
+	assert_int_equal(scsi_pr_release(&s.port, KEY, EARO), 0);
+	assert_asked(&s, 5, 2, 6, KEY, 0, 0);
 }
 
 static void test_without_aptpl(void **state)

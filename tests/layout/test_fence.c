@@ -303,6 +303,50 @@ static FIBER_FN void lies_main(struct store *s, void *arg)
 	world_down(w);
 }
 
+struct writer {
+	struct world *w;
+	bool stop;
+	unsigned int writes;
+};
+
+static FIBER_FN void write_on(void *arg)
+{
+	struct writer *writer = arg;
+
+	while (!writer->stop) {
+		for (unsigned int i = 0; i < DISKS; i++)
+			assert_int_equal(host_write(&writer->w->server, i), 0);
+		writer->writes++;
+	}
+}
+
+/* All at once: whatever it takes, the server itself reads and writes meanwhile. */
+static FIBER_FN void lies_and_hangs_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults bad = { .preempt_lies = true, .preempt_abort_hangs = true };
+	struct world *w = world_of(s);
+	struct writer writer = { .w = w };
+	struct fiber *fiber;
+	uint64_t other;
+
+	world_up(w);
+	other = key_of(w, "other");
+	host_join(&w->victim, w->key);
+	host_join(&w->other, other);
+	faults(w, &bad);
+	assert_int_equal(fiber_spawn(s->r, "writer", write_on, &writer, &fiber), 0);
+	fence_it(w, w->key);
+	check_fenced(w);
+	/* There already is a reservation of all registrants. */
+	fence_it(w, other);
+	check_fenced(w);
+	assert_int_equal(host_write(&w->other, 0), -EBADE);
+	writer.stop = true;
+	fiber_join(fiber);
+	assert_true(writer.writes > 100);
+	world_down(w);
+}
+
 /* Without abort: what the victim has in the device may still happen, and is waited for, over a restart too. */
 static FIBER_FN void hangs_main(struct store *s, void *arg)
 {
@@ -675,6 +719,7 @@ FENCE_TEST(keys)
 FENCE_TEST(many_keys)
 FENCE_TEST(plain)
 FENCE_TEST(lies)
+FENCE_TEST(lies_and_hangs)
 FENCE_TEST(hangs)
 FENCE_TEST(interrupted)
 FENCE_TEST(fails)
@@ -693,12 +738,16 @@ FENCE_TEST(bad_command)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys),	cmocka_unit_test(test_many_keys), cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_lies),	cmocka_unit_test(test_hangs),	  cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_fails),	cmocka_unit_test(test_vouch),	  cmocka_unit_test(test_hold),
-		cmocka_unit_test(test_lost),	cmocka_unit_test(test_watch),	  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_foreign), cmocka_unit_test(test_rejoin),	  cmocka_unit_test(test_type),
-		cmocka_unit_test(test_time),	cmocka_unit_test(test_command),	  cmocka_unit_test(test_bad_command),
+		cmocka_unit_test(test_keys),	    cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_lies_and_hangs),
+		cmocka_unit_test(test_lies),	    cmocka_unit_test(test_hangs),
+		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_fails),
+		cmocka_unit_test(test_vouch),	    cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_lost),	    cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_rejoin),	    cmocka_unit_test(test_type),
+		cmocka_unit_test(test_time),	    cmocka_unit_test(test_command),
+		cmocka_unit_test(test_bad_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

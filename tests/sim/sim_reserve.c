@@ -288,6 +288,27 @@ static FIBER_FN int sim_take(struct reserver *res, uint64_t key, enum reservatio
 	return command_end(s->sr, luck, err);
 }
 
+static int do_release(struct sim_reserve *sr, const struct sim_host *h, uint64_t key, enum reservation_type type)
+{
+	if (!key || h->key != key)
+		return -EBUSY;
+	if (!holds(sr, h))
+		return 0;
+	if (sr->type != type)
+		return -EINVAL;
+	sr->reserved = false;
+	return 0;
+}
+
+static FIBER_FN int sim_give(struct reserver *res, uint64_t key, enum reservation_type type)
+{
+	struct sim_reserver *s = reserver_of(res);
+	enum command_luck luck = command_begin(s->sr);
+	int err = luck == LUCK_NOT_DONE ? -EIO : do_release(s->sr, s->host, key, type);
+
+	return command_end(s->sr, luck, err);
+}
+
 /* Preempting: the hard part */
 
 /* What is aborted before it got to the disk ends in the loop as soon as that comes to it. */
@@ -523,6 +544,7 @@ int sim_reserve_attach(struct sim_reserve *sr, const char *host, struct blkdev *
 		.enlist = sim_enlist,
 		.resign = sim_resign,
 		.reserve = sim_take,
+		.release = sim_give,
 		.preempt = sim_preempt,
 		.view = sim_view,
 		.shut = sim_shut,
