@@ -56,6 +56,11 @@ FIBER_FN int reserver_preempt(struct reserver *res, uint64_t key, uint64_t victi
 	return res->ops->preempt(res, key, victim, type, abort);
 }
 
+FIBER_FN int reserver_preempt_keyless(struct reserver *res, uint64_t key, enum reservation_type type, bool abort)
+{
+	return key && reservation_type_is_known(type) ? res->ops->preempt(res, key, 0, type, abort) : -EINVAL;
+}
+
 FIBER_FN int reserver_read(struct reserver *res, struct reserver_view *ret_view)
 {
 	return res->ops->view(res, ret_view);

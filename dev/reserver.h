@@ -49,9 +49,10 @@ struct reserver_ops {
 struct reserver {
 	const struct reserver_ops *ops;
 	struct reactor *reactor;
-	bool is_emulated;   /* of a plain file: only Lamina's own programs respect them */
-	unsigned int types; /* RESERVATION_BIT()s that the device can do; 0: it does not tell */
-	char name[128];	    /* of the device, for messages */
+	bool is_emulated;    /* of a plain file: only Lamina's own programs respect them */
+	bool may_be_keyless; /* hosts may be registered without a key: struct reserver_key */
+	unsigned int types;  /* RESERVATION_BIT()s that the device can do; 0: it does not tell */
+	char name[128];	     /* of the device, for messages */
 };
 
 /*
@@ -74,6 +75,12 @@ FIBER_FN int reserver_release(struct reserver *res, uint64_t key, enum reservati
  */
 FIBER_FN int reserver_preempt(struct reserver *res, uint64_t key, uint64_t victim, enum reservation_type type,
 			      bool abort) MUST_CHECK;
+/*
+ * The same, while nobody holds a reservation, of all hosts that have no key.  While there is one of all registrants:
+ * of everybody but us, and the reservation is ours, of @type.
+ */
+FIBER_FN int reserver_preempt_keyless(struct reserver *res, uint64_t key, enum reservation_type type, bool abort)
+	MUST_CHECK;
 /* Read keys and reservation back. */
 FIBER_FN int reserver_read(struct reserver *res, struct reserver_view *ret_view) MUST_CHECK;
 void reserver_view_release(struct reserver_view *view);

@@ -180,6 +180,7 @@ int reserver_nvme_open(struct reactor *r, int fd, const char *name, struct reser
 	n->base.run = nvme_run;
 	n->base.end = nvme_end;
 	n->base.wait_ms = WAIT_MS;
+	n->base.res.may_be_keyless = true;
 	n->nsid = nsid;
 	*ret_res = &n->base.res;
 	return 0;

@@ -115,6 +115,7 @@ struct device_job {
 	struct fence *fence;
 	unsigned int index;
 	struct fence_host *host; /* NULL: only be there ourselves */
+	bool undrained;		 /* the host was, before the first of the jobs began */
 	struct fiber *fiber;
 	int err;
 	struct why why;
@@ -123,14 +124,19 @@ struct device_job {
 static FIBER_FN void device_main(void *arg)
 {
 	struct device_job *job = arg;
-	struct fiber_mutex *mutex = &job->fence->devs[job->index].mutex;
+	struct fence *fence = job->fence;
+	struct fiber_mutex *mutex = &fence->devs[job->index].mutex;
+	bool drain = job->undrained;
 
 	fiber_mutex_lock(mutex);
 	if (job->host)
-		job->err = fence_cut(job->fence, job->index, job->host, &job->why);
+		job->err = fence_cut(fence, job->index, job->host, &drain, &job->why);
 	else
-		job->err = fence_admit_self(job->fence, job->index, &job->why);
+		job->err = fence_admit_self(fence, job->index, &job->why);
 	fiber_mutex_unlock(mutex);
+	/* Meanwhile others can be fenced there, and everybody can look at it. */
+	if (!job->err && drain && fence->opt.drain_ns > 0)
+		job->err = fence_wait(fence, fence->opt.drain_ns);
 }
 
 /*
@@ -141,13 +147,14 @@ static FIBER_FN int devices_run(struct fence *fence, struct fence_host *host, st
 {
 	struct layout_devices *devices = fence->devices;
 	struct device_job *jobs = calloc(devices->nr, sizeof(*jobs));
+	bool undrained = host && host->undrained;
 
 	if (!jobs)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < devices->nr; i++) {
 		struct device_job *job = &jobs[i];
 
-		*job = (struct device_job){ .fence = fence, .index = i, .host = host };
+		*job = (struct device_job){ .fence = fence, .index = i, .host = host, .undrained = undrained };
 		if (!devices->v[i].reserver)
 			job->err =
 				why_set(&job->why, -ENODEV, "%s has no reservations", devices->v[i].dev->info.name);
@@ -567,6 +574,7 @@ FIBER_FN void fence_close(struct fence *fence)
 		HASH_DEL(fence->hosts, host);
 		free(host);
 	}
+	fence_forget(fence);
 	free(fence->devs);
 	free(fence->command);
 	free(fence);

@@ -88,6 +88,12 @@ int fence_key(struct txn *txn, const void *owner, size_t len, uint64_t *ret_key)
 uint64_t fence_own_key(const struct fence *fence);
 
 /*
+ * Before a host learns its key for device @index: there is room for it.  An NVMe target of Linux keeps a host that
+ * has unregistered, without a key, and lets it register no other (see layout/fence_keyless.c).
+ */
+FIBER_FN void fence_welcome(struct fence *fence, unsigned int index);
+
+/*
  * Fence the host with @key, which may hold layouts of @kinds (bits); @address is for people and the command.  0: it
  * is proved, durably, and *@ret_proof says by what.  -EBUSY: it could not be proved now (log and fence_describe() say
  * why), the state stays FENCE_BEGUN, call again.  Calls for the same key wait for each other.

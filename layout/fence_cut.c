@@ -33,8 +33,7 @@ static bool shuts_out(enum reservation_type type)
 	       type == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS_ONLY || is_all_registrants(type);
 }
 
-/* The type that shuts out the same hosts as @type, and has no single holder. */
-static enum reservation_type all_of(enum reservation_type type)
+enum reservation_type fence_type_of_all(enum reservation_type type)
 {
 	switch (type) {
 	case RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS_ONLY:
@@ -48,6 +47,7 @@ static enum reservation_type all_of(enum reservation_type type)
 /* What a device says, without its keys. */
 struct state {
 	bool has_self, has_victim, reserved, foreign;
+	bool has_suspect; /* a host without a key, which may be the victim */
 	uint64_t holder;
 	enum reservation_type type;
 };
@@ -67,6 +67,9 @@ static FIBER_FN int state_read(struct fence *fence, struct reserver *res, uint64
 		.holder = view.holder,
 		.type = view.type,
 	};
+	fence_learn(fence, &view);
+	for (unsigned int i = 0; i < view.nr_keys && victim != 0; i++)
+		ret_state->has_suspect |= fence_may_be(fence, &view.keys[i], victim);
 	reserver_view_release(&view);
 	return 0;
 }
@@ -128,10 +131,12 @@ FIBER_FN int fence_look(struct fence *fence, unsigned int index, struct why *why
 	if (err)
 		return why_set(why, err, "%s: the keys cannot be read: %s", res->name, strerror(-err));
 	is_well = reserver_view_has(&view, fence->own_key) && view.reserved && shuts_out(view.type);
+	fence_learn(fence, &view);
 	for (unsigned int i = 0; i < view.nr_keys; i++) {
+		uint64_t key = fence_key_of(fence, &view.keys[i]);
 		struct fence_host *host = NULL;
 
-		HASH_FIND(hh, fence->hosts, &view.keys[i].key, sizeof(view.keys[i].key), host);
+		HASH_FIND(hh, fence->hosts, &key, sizeof(key), host);
 		if (host && host->entry.state == FENCE_PROVED && host->entry.proof != FENCE_BY_ADMIN)
 			host->is_back = true;
 	}
@@ -174,20 +179,24 @@ static FIBER_FN int cut_abort(struct cut *c)
 	return err;
 }
 
+/*
+ * What it has in the device goes on when its registration is gone.  If we die before that has ended, the next start
+ * finds the registration gone, and must not take it for all.
+ */
+static FIBER_FN int cut_will_drain(struct cut *c)
+{
+	c->drain = true;
+	if (c->host->undrained)
+		return 0;
+	c->host->undrained = true;
+	return fence_save(c->fence, c->host);
+}
+
 static FIBER_FN int cut_plain(struct cut *c)
 {
-	int err;
+	int err = cut_will_drain(c);
 
-	/* If we die before they have ended, the next start finds the registration gone, and must not take it for all.
-	 */
-	if (!c->host->undrained) {
-		c->host->undrained = true;
-		err = fence_save(c->fence, c->host);
-		if (err)
-			return err;
-	}
-	c->drain = true;
-	return reserver_preempt(c->res, c->fence->own_key, c->victim, c->st.type, false);
+	return err ? err : reserver_preempt(c->res, c->fence->own_key, c->victim, c->st.type, false);
 }
 
 /* Way 1 and, in another state of the device, 2 and 3. */
@@ -200,7 +209,7 @@ static FIBER_FN int cut_here(struct cut *c)
 
 static FIBER_FN int cut_as_all(struct cut *c)
 {
-	enum reservation_type all = all_of(c->st.type);
+	enum reservation_type all = fence_type_of_all(c->st.type);
 	int err;
 
 	if (is_all_registrants(c->st.type) || (c->res->types && !(c->res->types & RESERVATION_BIT(all))))
@@ -216,7 +225,7 @@ static FIBER_FN int cut_as_all(struct cut *c)
 static FIBER_FN int cut_open(struct cut *c)
 {
 	const uint64_t own = c->fence->own_key;
-	enum reservation_type type = c->st.type, all = all_of(type);
+	enum reservation_type type = c->st.type, all = fence_type_of_all(type);
 	bool can_all = !c->res->types || (c->res->types & RESERVATION_BIT(all));
 	int err, back;
 
@@ -257,7 +266,26 @@ static FIBER_FN int cut_registration(struct cut *c, unsigned int *ret_tried)
 	return way_err ? way_err : -EBUSY;
 }
 
-FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_host *host, struct why *why)
+/* It has no key any more, and is registered all the same, or somebody else is: nobody can tell. */
+static FIBER_FN int cut_suspects(struct cut *c, unsigned int index, struct why *why)
+{
+	bool aborted = !c->no_abort, drain = c->drain;
+	int err;
+
+	if (!c->st.has_suspect)
+		return 0;
+	err = cut_will_drain(c);
+	if (!err)
+		err = fence_drop_keyless(c->fence, index, c->host, &aborted, why);
+	if (!err)
+		err = cut_read(c);
+	c->drain = drain || !aborted;
+	if (!err && c->st.has_suspect)
+		err = why_set(why, -EBUSY, "%s has a host without a key, which may be this one", c->res->name);
+	return err;
+}
+
+FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_host *host, bool *drain, struct why *why)
 {
 	struct cut c = {
 		.fence = fence, .res = fence->devices->v[index].reserver, .host = host, .victim = host->entry.key
@@ -268,12 +296,16 @@ FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_hos
 	if (err)
 		return err;
 	err = cut_read(&c);
-	c.drain = host->undrained && !c.st.has_victim;
+	c.drain = *drain && !c.st.has_victim;
 	if (!err)
 		err = cut_registration(&c, &tried);
 	if (err && c.st.has_victim)
 		return why_set(why, -EBUSY, "key 0x%" PRIx64 " is still registered with %s after %u ways: %s",
 			       c.victim, c.res->name, tried, strerror(-err));
+	if (!err)
+		err = cut_suspects(&c, index, why);
+	if (err && why->text[0])
+		return err;
 	if (err)
 		return why_set(why, err, "%s: the keys cannot be read: %s", c.res->name, strerror(-err));
 	if (tried > 1)
@@ -282,8 +314,7 @@ FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_hos
 	/* The reservation must have come through all this. */
 	if (!c.st.reserved || c.st.foreign)
 		return why_set(why, -EBUSY, "%s has lost the server's reservation", c.res->name);
-	if (c.drain && fence->opt.drain_ns > 0)
-		return fence_wait(fence, fence->opt.drain_ns);
+	*drain = c.drain;
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct fence_host {
 	struct wait_queue idle;
 };
 
+struct fence_seen;
+
 struct fence_device {
 	struct fiber_mutex mutex; /* one changes its reservations at a time */
 	bool is_ill;		  /* the watch has said so */
@@ -38,6 +40,7 @@ struct fence {
 	uint64_t own_key;
 	struct fence_host *hosts;
 	struct fence_device *devs;    /* by index */
+	struct fence_seen *seen;      /* hosts that had a key (fence_keyless.c) */
 	struct fiber *watcher;	      /* NULL: there is none */
 	struct wait_queue interrupts; /* woken when the server stops */
 	atomic_bool stopping;	      /* helper threads look at it */
@@ -60,8 +63,32 @@ int fence_key_load(struct txn *txn, uint64_t key, struct fence_host *ret_host) M
 /* fence_cut.c: one device. */
 /* Be registered, and hold a reservation that shuts out who is not.  -EBUSY: it can't be had, as @why says. */
 FIBER_FN int fence_admit_self(struct fence *fence, unsigned int index, struct why *why) MUST_CHECK;
-/* Take the host's registration away.  0: it is not registered, and nothing of it is at work in the device. */
-FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_host *host, struct why *why) MUST_CHECK;
+/*
+ * Take the host's registration away.  0: it is not registered, and nothing of it is at work in the device, or, where
+ * *@drain is true then, will be when fence.opt.drain_ns have passed.  *@drain before: it may be so from an earlier
+ * try.
+ */
+FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_host *host, bool *drain, struct why *why)
+	MUST_CHECK;
+
+/* The type that shuts out the same hosts as @type, and has no single holder. */
+enum reservation_type fence_type_of_all(enum reservation_type type);
+
+/* fence_keyless.c: hosts that gave up their key and are registered all the same. */
+/* Remember whose keys are whose. */
+void fence_learn(struct fence *fence, const struct reserver_view *view);
+void fence_forget(struct fence *fence);
+/* The key of @k, or the one that its host had; 0: it is not known, or it had several. */
+uint64_t fence_key_of(const struct fence *fence, const struct reserver_key *k);
+/* Whether @k has no key, and may be the host that had @victim. */
+bool fence_may_be(const struct fence *fence, const struct reserver_key *k, uint64_t victim);
+/*
+ * Take away the registrations of all hosts without a key, with the device's mutex.  With *@aborted their commands end
+ * first; where that fails it becomes false.  -EBUSY: not now, since others than @but are fenced, or the device does
+ * not do it; @why says so.
+ */
+FIBER_FN int fence_drop_keyless(struct fence *fence, unsigned int index, const struct fence_host *but, bool *aborted,
+				struct why *why) MUST_CHECK;
 
 /* fence.c */
 FIBER_FN int fence_save(struct fence *fence, struct fence_host *host) MUST_CHECK;

@@ -180,6 +180,8 @@ FIBER_FN nfsstat4 op_getdeviceinfo(struct compound *c, const struct nfs_argop4 *
 	job->device = layout_device_find(&c->mds->layouts->devices, (const uint8_t *)args->gdia_device_id);
 	if (!job->device)
 		return NFS4ERR_NOENT;
+	if (args->gdia_layout_type == LAYOUT4_SCSI)
+		fence_welcome(c->mds->layouts->fence, (unsigned int)(job->device - c->mds->layouts->devices.v));
 	err = compound_run(c, &opt, info_body, job);
 	if (err && job->status)
 		return job->status;

@@ -156,6 +156,8 @@ static void disk_faults(struct torture_sim *sim, struct torture_sim_disk *d)
 {
 	d->faults.preempt_lies = dice_below(&sim->dice, 8) == 0;
 	d->faults.preempt_abort_hangs = dice_below(&sim->dice, 8) == 0;
+	/* Not by the dice, which would make other worlds of all seeds. */
+	d->faults.unregister_keeps_host = sim->seed % 4 == 1;
 	sim_reserve_set_faults(d->sr, &d->faults);
 }
 

@@ -563,6 +563,31 @@ static FIBER_FN void test_rule_18_the_key_is_the_hosts(struct nfs_test *t)
 	pnfs_peer_free(other);
 }
 
+/*
+ * Linux's NVMe target keeps a host that has unregistered, with key 0, and takes no other key of it; when the client
+ * asks for the device again there is room for it.
+ */
+static FIBER_FN void test_rule_18_who_unregistered_comes_again(struct nfs_test *t)
+{
+	static const struct sim_reserve_faults keeps = { .unregister_keeps_host = true, .preempt_lies = true };
+	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, "Linux NFSv4.2 client.example");
+	unsigned int index = 0;
+	struct pnfs_peer_file f;
+	struct reserver *res;
+
+	pnfs_peer_make(peer, "f", B, 'x', &f);
+	index = peer->key[0] ? 0 : 1;
+	sim_reserve_set_faults(nfs_test_reserve(t, index), &keeps);
+	nfs_test_device(t, peer->host, index, &res);
+	NFS_IS(t, reserver_unregister(res, peer->key[index]), 0);
+	NFS_IS(t, reserver_register(res, peer->key[index]), -EBUSY);
+	peer->has_id[index] = false;
+	pnfs_peer_get(&f, LAYOUTIOMODE4_RW, 0, B, B, NFS4_OK);
+	NFS_IS(t, pnfs_peer_dev_write(&f, 0, B, 'y'), 0);
+	NFS_CHECK(t, sim_reserve_has_key(nfs_test_reserve(t, index), key_of(peer)));
+	pnfs_peer_free(peer);
+}
+
 /* It is held by the server; who has not registered gets layouts, but not into the device; who has, gets in. */
 static FIBER_FN void test_rule_19_reservation_is_for_registrants(struct nfs_test *t)
 {
@@ -654,6 +679,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_rule_16_change_never_goes_back, "RFC 7862, 12.2.3; client rule 16"),
 	NFS_TEST(test_rule_17_names_stay, "RFC 8881, 2.10.4; client rule 17"),
 	NFS_TEST(test_rule_18_the_key_is_the_hosts, "RFC 8154, 2.4.10; client rule 18"),
+	NFS_TEST(test_rule_18_who_unregistered_comes_again, "base specification 2.0, 7.3; client rule 18"),
 	NFS_TEST(test_rule_19_reservation_is_for_registrants, "RFC 8154, 2.4.10; client rule 19"),
 	NFS_TEST(test_rule_20_the_server_reads_and_writes, "RFC 8881, 12.4; client rule 20"),
 };

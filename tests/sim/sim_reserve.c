@@ -20,7 +20,8 @@
 struct sim_host {
 	struct list link; /* sim_reserve.hosts */
 	char name[HOST_MAX];
-	uint64_t key; /* 0: not registered */
+	uint64_t key;
+	bool keyless; /* registered with key 0 */
 };
 
 struct sim_reserve {
@@ -65,6 +66,11 @@ struct sim_io {
 
 /* Who may do what */
 
+static bool is_registered(const struct sim_host *h)
+{
+	return h->key != 0 || h->keyless;
+}
+
 static bool of_all_registrants(enum reservation_type type)
 {
 	return type == RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS ||
@@ -79,7 +85,7 @@ static bool excludes_reads(enum reservation_type type)
 
 static bool holds(const struct sim_reserve *sr, const struct sim_host *h)
 {
-	if (!sr->reserved || !h->key)
+	if (!sr->reserved || !is_registered(h))
 		return false;
 	return of_all_registrants(sr->type) || sr->holder == h;
 }
@@ -88,7 +94,7 @@ static bool may(const struct sim_reserve *sr, const struct sim_host *h, enum blk
 {
 	if (!sr->reserved || holds(sr, h))
 		return true;
-	if (h->key && (RESERVATION_BIT(sr->type) & RESERVATION_REGISTRANTS_ONLY))
+	if (is_registered(h) && (RESERVATION_BIT(sr->type) & RESERVATION_REGISTRANTS_ONLY))
 		return true;
 	return op == BLK_READ && !excludes_reads(sr->type);
 }
@@ -97,13 +103,14 @@ static bool any_registered(const struct sim_reserve *sr)
 {
 	struct sim_host *h;
 
-	list_for_each_entry(h, &sr->hosts, link) if (h->key) return true;
+	list_for_each_entry(h, &sr->hosts, link) if (is_registered(h)) return true;
 	return false;
 }
 
 static void unregister_host(struct sim_reserve *sr, struct sim_host *h)
 {
 	h->key = 0;
+	h->keyless = false;
 	if (sr->reserved && (of_all_registrants(sr->type) ? !any_registered(sr) : sr->holder == h))
 		sr->reserved = false;
 }
@@ -235,6 +242,8 @@ static FIBER_FN int command_end(struct sim_reserve *sr, enum command_luck luck, 
 
 static int do_register(struct sim_reserve *sr, struct sim_host *h, uint64_t key)
 {
+	if (h->keyless)
+		return -EBUSY;
 	h->key = key;
 	sr->generation++;
 	return 0;
@@ -253,7 +262,12 @@ static int do_unregister(struct sim_reserve *sr, struct sim_host *h, uint64_t ke
 {
 	if (!key || h->key != key)
 		return -EBUSY;
-	unregister_host(sr, h);
+	if (sr->faults.unregister_keeps_host) {
+		h->key = 0;
+		h->keyless = true;
+	} else {
+		unregister_host(sr, h);
+	}
 	sr->generation++;
 	return 0;
 }
@@ -335,7 +349,7 @@ static void catch_ios(struct sim_reserve *sr, const struct sim_host *h, bool abo
 static bool is_victim(const struct sim_reserve *sr, const struct sim_host *h, uint64_t victim)
 {
 	if (victim == 0)
-		return h->key != 0 && sr->reserved && of_all_registrants(sr->type);
+		return sr->reserved ? is_registered(h) && of_all_registrants(sr->type) : h->keyless;
 	return h->key == victim;
 }
 
@@ -344,7 +358,7 @@ static bool takes_reservation(const struct sim_reserve *sr, uint64_t victim)
 {
 	if (!sr->reserved)
 		return false;
-	return of_all_registrants(sr->type) ? victim == 0 : sr->holder->key == victim;
+	return of_all_registrants(sr->type) ? victim == 0 : victim != 0 && sr->holder->key == victim;
 }
 
 static int do_preempt(struct sim_reserve *sr, struct sim_host *self, uint64_t victim, enum reservation_type type,
@@ -363,6 +377,7 @@ static int do_preempt(struct sim_reserve *sr, struct sim_host *self, uint64_t vi
 			continue;
 		catch_ios(sr, h, abort);
 		h->key = 0;
+		h->keyless = false;
 	}
 	if (nr == 0)
 		return -EBUSY;
@@ -434,7 +449,7 @@ static void do_view(const struct sim_reserve *sr, struct reserver_view *v)
 	struct sim_host *h;
 	unsigned int nr = 0;
 
-	list_for_each_entry(h, &sr->hosts, link) nr += h->key != 0;
+	list_for_each_entry(h, &sr->hosts, link) nr += is_registered(h);
 	*v = (struct reserver_view){ .generation = sr->generation, .reserved = sr->reserved };
 	v->keys = sim_alloc(nr * sizeof(v->keys[0]));
 	if (sr->reserved) {
@@ -445,7 +460,7 @@ static void do_view(const struct sim_reserve *sr, struct reserver_view *v)
 	{
 		struct reserver_key *k = &v->keys[v->nr_keys];
 
-		if (!h->key)
+		if (!is_registered(h))
 			continue;
 		*k = (struct reserver_key){ .key = h->key, .holder = holds(sr, h), .has_host = true };
 		memcpy(k->host, h->name, sizeof(k->host));
@@ -559,7 +574,7 @@ int sim_reserve_attach(struct sim_reserve *sr, const char *host, struct blkdev *
 	path->dev = (struct blkdev){ .ops = &dev_ops, .reactor = disk->reactor, .info = disk->info };
 	s = sim_alloc(sizeof(*s));
 	*s = (struct sim_reserver){ .sr = sr, .host = path->host };
-	s->res = (struct reserver){ .ops = &res_ops, .reactor = disk->reactor };
+	s->res = (struct reserver){ .ops = &res_ops, .reactor = disk->reactor, .may_be_keyless = true };
 	s->res.types = RESERVATION_REGISTRANTS_ONLY | RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE) |
 		       RESERVATION_BIT(RESERVATION_EXCLUSIVE_ACCESS) |
 		       RESERVATION_BIT(RESERVATION_WRITE_EXCLUSIVE_ALL_REGISTRANTS) |

@@ -33,6 +33,11 @@ struct sim_reserve_faults {
 	bool preempt_fails; /* and so does PREEMPT: nothing fences */
 	/* PREEMPT does not wait for what the victim has in the disk, which happens later (SPC-4 allows it). */
 	bool preempt_leaves_in_flight;
+	/*
+	 * Who unregisters stays registered, with key 0, and cannot register (Linux's NVMe target, and how its NVMe
+	 * initiator unregisters).
+	 */
+	bool unregister_keeps_host;
 	uint32_t error_ppm; /* any command: -EIO, done or not done */
 };
 
