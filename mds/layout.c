@@ -71,6 +71,14 @@ static int layout_delete_parts(struct txn *txn, const struct layout *layout, uin
 	return err;
 }
 
+/* Who has given back what was wanted has all the time again when something else is. */
+static uint16_t recall_time(const struct layout *layout, const struct grants *grants)
+{
+	if (layout->recalled && !grants_find(grants, layout->recall_first, layout->recall_end, GRANT_HELD))
+		return 0;
+	return (uint16_t)min_u64(layout->recall_ns / RECORD_LAYOUT_RECALL_NS, UINT16_MAX);
+}
+
 int layout_write(struct txn *txn, const struct layout *layout, uint64_t number, uint32_t seqid,
 		 const struct grants *grants, unsigned int nr_before, nfsstat4 revoked)
 {
@@ -83,6 +91,7 @@ int layout_write(struct txn *txn, const struct layout *layout, uint64_t number, 
 		.nr_grants = le32_make(grants->nr),
 		.kind = (uint8_t)layout->kind,
 		.return_on_close = layout->return_on_close,
+		.recall_time = le16_make(recall_time(layout, grants)),
 	};
 	int err;
 
@@ -278,6 +287,7 @@ static int layout_load_fill(const struct layout_load *w, struct layout *layout)
 	layout->key = le64_get(w->rec.key);
 	layout->kind = w->rec.kind;
 	layout->return_on_close = w->rec.return_on_close;
+	layout->recall_ns = le16_get(w->rec.recall_time) * RECORD_LAYOUT_RECALL_NS;
 	memcpy(layout->fh, w->rec.fh, sizeof(layout->fh));
 	if (w->nr == 0)
 		return 0;

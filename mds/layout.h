@@ -40,6 +40,7 @@ struct layout {
 	uint64_t key;	     /* of the client's host (layout/fence.h) */
 	bool return_on_close;
 	struct grants grants;
+	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
 	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: the last are */
@@ -50,9 +51,10 @@ struct layout {
 /* mds.layouts: what the server has besides them. */
 struct layouts {
 	struct layout_devices devices;
-	struct fence *fence;	  /* NULL: no layouts are granted */
-	struct wait_queue gone;	  /* grants were given up */
-	uint64_t nr;		  /* layouts in memory */
+	struct fence *fence;	/* NULL: no layouts are granted */
+	struct wait_queue gone; /* grants were given up */
+	uint64_t nr;		/* layouts in memory */
+	uint64_t started_ns;
 	unsigned int nr_recalls;  /* fibers */
 	struct list recalls;	  /* struct recall that wait for one of them (layout_recall.c) */
 	struct list lost;	  /* struct lost_host: hosts to be fenced (layout_lost.c), with */

@@ -30,6 +30,24 @@ static int number_body(struct txn *txn, void *arg)
 	return layout_write(txn, layout, layout->state.number, w->seqid, &layout->grants, layout->grants.nr, NFS4_OK);
 }
 
+static int save_body(struct txn *txn, void *arg)
+{
+	const struct layout *layout = layout_range_find(arg);
+
+	if (!layout)
+		return -ENOENT;
+	return layout_write(txn, layout, layout->state.number, layout->state.seqid, &layout->grants,
+			    layout->grants.nr, NFS4_OK);
+}
+
+FIBER_FN int layout_save_recall(const struct layout_range *range)
+{
+	static const struct txn_options opt = { .name = "recall time", .frees_space = true };
+	struct layout_range r = *range;
+
+	return txn_run(range->mds->fs, &opt, save_body, &r, NULL);
+}
+
 /* The layout's next seqid, durable. */
 static FIBER_FN int number_next(const struct layout_range *range, uint32_t *ret_seqid)
 {

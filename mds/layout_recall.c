@@ -20,6 +20,7 @@
 #define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
 #define PATIENT_DELAYS 4		   /* so many of these are believed */
 #define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
+#define RECALL_SAVE_NS LAYOUT_SEC_NS	   /* a crash may make so much of the time come again */
 /*
  * After NFS4_OK, at first and at most.  Linux keeps what it has written until it has committed it, and starts a
  * commit only when a recall comes: what was being written when the first one came is committed by the next one.  Else
@@ -40,6 +41,9 @@ struct recall {
 struct round {
 	struct layout_range range;
 	struct client *client;
+	uint64_t spent_ns; /* of its time, before */
+	uint64_t begin_ns;
+	uint64_t saved_ns;   /* up to there what has passed of its time is an item */
 	uint64_t end_ns;     /* then it is revoked */
 	uint32_t seqid;	     /* of the recall; 0: none was sent */
 	uint64_t ask_ns;     /* not again before that */
@@ -101,6 +105,23 @@ static unsigned int round_back(const struct round *round)
 	return round->delays < PATIENT_DELAYS ? 0 : round->delays - PATIENT_DELAYS + 1;
 }
 
+/* A server that is killed again and again must not give its clients ever more time. */
+static FIBER_FN int round_save(struct round *round)
+{
+	uint64_t now = reactor_now_ns(round->range.mds->reactor);
+	struct layout *layout = layout_range_find(&round->range);
+	int err;
+
+	if (!layout)
+		return 0;
+	layout->recall_ns = round->spent_ns + now - round->begin_ns;
+	if (now - round->saved_ns < RECALL_SAVE_NS)
+		return 0;
+	round->saved_ns = now;
+	err = layout_save_recall(&round->range);
+	return err == -ENOENT ? 0 : err;
+}
+
 /* Ask for the range until nothing is held there any more, or the time is over. */
 static FIBER_FN int round_run(struct round *round)
 {
@@ -115,6 +136,9 @@ static FIBER_FN int round_run(struct round *round)
 		if (now >= round->end_ns || client_is_courteous(mds, round->client))
 			return -ETIME;
 		if (now >= round->ask_ns) {
+			err = round_save(round);
+			if (err)
+				return err;
 			err = layout_callback(&round->range, until, round_back(round), &round->seqid, &status);
 			err = round_learn(round, err, status, &pause);
 			if (err)
@@ -142,15 +166,33 @@ static FIBER_FN int recall_lose(const struct recall *r)
 	return err;
 }
 
+/*
+ * What has passed of the client's time in the lives of the server before this one.  Nobody else waits for a recall of
+ * then if none has come since for as long as that.
+ */
+static uint64_t recall_spent(const struct mds *mds, const struct layout_range *range)
+{
+	const struct layout *layout = layout_range_find(range);
+
+	if (!layout || reactor_now_ns(mds->reactor) - mds->layouts->started_ns > recall_ns(mds))
+		return 0;
+	return layout->recall_ns;
+}
+
 /* What is held in the range goes, in the client's good time or not. */
 static FIBER_FN int recall_held(const struct recall *r, const struct layout_range *range)
 {
 	struct mds *mds = r->mds;
+	uint64_t now = reactor_now_ns(mds->reactor), spent = recall_spent(mds, range);
 	struct round round = {
 		.range = *range,
 		.client = r->client,
-		.end_ns = reactor_now_ns(mds->reactor) + recall_ns(mds),
+		.spent_ns = spent,
+		.begin_ns = now,
+		.saved_ns = now,
+		.end_ns = now + recall_ns(mds) - min_u64(spent, recall_ns(mds)),
 	};
+	struct layout *layout;
 	int err;
 
 	/* It would keep what it knows of the rest (client rule 10). */
@@ -160,6 +202,9 @@ static FIBER_FN int recall_held(const struct recall *r, const struct layout_rang
 	}
 	mds->layouts->counts.recalls++;
 	err = round_run(&round);
+	layout = layout_range_find(range);
+	if (!err && layout && !mds->stopping)
+		layout->recall_ns = 0;
 	if (err != -ETIME)
 		return err;
 	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked, and it is fenced",
@@ -196,7 +241,7 @@ static FIBER_FN void recall_one(const struct recall *r)
 	if (!layout)
 		return;
 	layout->recalled = false;
-	layout->recall_first = layout->recall_end = 0;
+	layout->recall_first = layout->recall_end = layout->recall_ns = 0;
 }
 
 static void recall_free(struct recall *r)

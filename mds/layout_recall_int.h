@@ -68,4 +68,10 @@ int layout_limbo_sweep(struct mds *mds) MUST_CHECK;
 FIBER_FN int layout_callback(const struct layout_range *range, uint64_t deadline_ns, unsigned int back,
 			     uint32_t *seqid, nfsstat4 *ret_status) MUST_CHECK;
 
+/*
+ * How long the layout has been asked for becomes an item, as layout->recall_ns says.  Not waited for: what is lost in
+ * a crash is little.
+ */
+FIBER_FN int layout_save_recall(const struct layout_range *range) MUST_CHECK;
+
 #endif

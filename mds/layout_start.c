@@ -67,6 +67,7 @@ FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, 
 		return err;
 	}
 	layouts->kinds = layouts->devices.offers & wanted;
+	layouts->started_ns = reactor_now_ns(mds->reactor);
 	mds->layouts = layouts;
 	return 0;
 }

@@ -96,9 +96,11 @@ struct record_layout {
 	struct le32 nr_grants;
 	uint8_t kind; /* enum layout_kind */
 	uint8_t return_on_close;
-	uint8_t zero[2];
-	uint8_t fh[32]; /* the file handle that the client has */
+	struct le16 recall_time; /* how long it has been asked for, in units of RECORD_LAYOUT_RECALL_NS */
+	uint8_t fh[32];		 /* the file handle that the client has */
 };
+
+#define RECORD_LAYOUT_RECALL_NS 100000000ull
 
 static_assert(sizeof(struct record_layout) == 72, "layout");
 

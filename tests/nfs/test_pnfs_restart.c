@@ -146,6 +146,46 @@ static FIBER_FN void test_recall_across_a_kill(struct nfs_test *t)
 	pnfs_peer_free(b);
 }
 
+/* Not even where the server is killed so often that none of its lives is as long as the time for a recall. */
+static FIBER_FN void recall_across_kills(struct nfs_test *t, enum pnfs_manner manner)
+{
+	struct pnfs_peer *a = pnfs_peer_new(t, NULL, NULL), *b = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file fa, fb;
+	nfsstat4 status = NFS4ERR_DELAY;
+	unsigned int kills = 0;
+
+	a->manner = manner;
+	pnfs_peer_open(a, "f", &fa);
+	pnfs_peer_open(b, "f", &fb);
+	pnfs_peer_get(&fa, RW, 0, 8 * B, 8 * B, NFS4_OK);
+	NFS_IS(t, pnfs_peer_dev_write(&fa, 0, B, 'a'), 0);
+	while (status != NFS4_OK && kills < 60) {
+		status = pnfs_peer_insist(&fb, RW, 0, B, 5);
+		if (status == NFS4_OK)
+			break;
+		crash_with(t, a, b);
+		reconnect(t, a, b);
+		kills++;
+	}
+	printf("killed %u times\n", kills);
+	NFS_IS(t, (int)status, NFS4_OK);
+	NFS_CHECK(t, kills > 2 && kills < 40);
+	NFS_CHECK(t, !sim_reserve_has_key(nfs_test_reserve(t, 0), a->key[0]));
+	NFS_IS(t, pnfs_peer_dev_write(&fa, 0, B, 'z'), -EBADE);
+	pnfs_peer_free(a);
+	pnfs_peer_free(b);
+}
+
+static FIBER_FN void test_recall_across_many_kills(struct nfs_test *t)
+{
+	recall_across_kills(t, PNFS_SAYS_OK);
+}
+
+static FIBER_FN void test_recall_put_off_across_many_kills(struct nfs_test *t)
+{
+	recall_across_kills(t, PNFS_SAYS_DELAY);
+}
+
 /* The fence has begun and the device does not obey; the server dies; its successor goes on until it is proved. */
 static FIBER_FN void test_fence_across_a_kill(struct nfs_test *t)
 {
@@ -221,6 +261,8 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_grants_still_exclude, "RFC 8881, 12.5.4"),
 	NFS_TEST(test_get_across_a_kill, "RFC 8881, 2.10.6"),
 	NFS_TEST(test_recall_across_a_kill, "RFC 8881, 12.5.5"),
+	NFS_TEST(test_recall_across_many_kills, "RFC 8881, 12.5.5"),
+	NFS_TEST(test_recall_put_off_across_many_kills, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_fence_across_a_kill, "RFC 8154, 2.4.10"),
 	NFS_TEST(test_client_reboots, "RFC 8881, 12.7.1"),
 	NFS_TEST(test_discarded_state, "RFC 8881, 12.7.4"),
