@@ -115,7 +115,8 @@ scsi_up() {
 }
 
 # Namespaces of Linux's NVMe target over its loop transport, with a host name and host identifier for each path.
-# Reservations came with Linux 6.13; with multipath the kernel would make one device of all paths.
+# Reservations came with Linux 6.13; with multipath the kernel would make one device of all paths.  Every second one has
+# no UUID, of which udev would make its name.
 nvme_up() {
 	local name=nqn.2026-01.org.example:shared subsystem port number=0 disk i device
 	modprobe -a nvmet nvme_loop loop
@@ -128,6 +129,7 @@ nvme_up() {
 		mkdir "$subsystem/namespaces/$number"
 		losetup -f --show "$(backing "$disk")" >"$subsystem/namespaces/$number/device_path"
 		unique $number >"$subsystem/namespaces/$number/device_nguid"
+		[ $((number % 2)) = 1 ] || echo 00000000-0000-0000-0000-000000000000 >"$subsystem/namespaces/$number/device_uuid"
 		echo 1 >"$subsystem/namespaces/$number/resv_enable"
 		echo 1 >"$subsystem/namespaces/$number/enable"
 	done
@@ -144,7 +146,7 @@ nvme_up() {
 			device=nvme$((i - 1))n$number
 			wait_for "/dev/$device"
 		done
-		# The name that udev makes with docs/99-lamina-nvme.rules.
+		# The name that udev makes with docs/99-lamina-nvme.rules, as scenario udev shows; no udev runs here otherwise.
 		echo "disk ${disk%:*} nvme-eui.$(tr -d - <"/sys/block/$device/nguid")" $(for i in $(seq "$paths"); do echo "/dev/nvme$((i - 1))n$number"; done)
 	done
 }

@@ -12,7 +12,8 @@ import sys
 import time
 import traceback
 
-import guest_share_tests  # noqa: F401 (importing registers the scenarios)
+import guest_nvme_tests  # noqa: F401 (importing registers the scenarios)
+import guest_share_tests  # noqa: F401
 from guest_lib import Skip, put, sh
 from guest_scenario import ALL_TYPES, SCENARIOS
 from guest_world import Watch, World

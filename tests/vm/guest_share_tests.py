@@ -4,7 +4,7 @@
 import os
 import time
 
-from guest_lib import MIB, Skip, noise, put, same, sh
+from guest_lib import MIB, noise, put, same, sh
 from guest_pattern import (BLOCK, buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
                            read_at, write_at, write_ranges)
 from guest_scenario import RESERVED, scenario
@@ -359,8 +359,6 @@ def poke(device):
 def test_death(world):
     """a writing client is cut off: fenced at the other's wish, its late writes fail, the other's data is right; comes back"""
     a, b = world.clients
-    if a in world.without_key:
-        raise Skip("the client was fenced already")
     world.may_complain = True
     path, half, chunk = f"{world.dir}/file", 4 * MIB, 256 << 10
     a.run(write_ranges, path, 1, [(0, 2 * half)])
@@ -394,10 +392,6 @@ def test_death(world):
     # It works at once, through the server as long as the kernel avoids the disk, and with layouts after a new mount.
     a.run(write_ranges, f"{world.dir}/back", 5, [(0, MIB)])
     b.run(check_ranges, f"{world.dir}/back", [(0, MIB, (5,))], MIB)
-    if world.kind == "nvme":
-        world.without_key.add(a)
-        world.note("no new mount: the target would refuse the key")
-        return
     world.umount(a)
     world.mount()
     before = a.counters()
@@ -418,9 +412,6 @@ def test_umount(world):
         world.same_keys("keys after umount")
     same(world.server.status()["layouts"]["now"], 0, "layouts")
     orphans_gone(world)
-    if world.kind == "nvme":
-        world.note("no new mount: the target would refuse the key")
-        return
     world.mount()
     world.drop_caches()
     for tag, client in ((1, b), (2, a)):

@@ -42,7 +42,6 @@ class World:
         self.volume = None
         self.mounted = set()
         self.client_keys = {}
-        self.without_key = set()
         self.notes = []
         self.dir = None
         self.may_complain = False
@@ -70,7 +69,7 @@ class World:
         self.server = Lamina([self.disks[name][1] for name in names], self.kind, config)
         self.server.start()
         self.server_keys = self.keys()
-        self.client_keys, self.without_key = {}, set()
+        self.client_keys = {}
         same(len(self.server_keys), 1 if self.reserved else 0, "keys before the first client")
 
     def leave(self):
@@ -129,12 +128,11 @@ class World:
         return set()
 
     def all_keys(self):
-        return self.server_keys | {self.client_keys[c] for c in self.mounted - self.without_key if self.reserved}
+        return self.server_keys | {self.client_keys[c] for c in self.mounted if self.reserved}
 
     def same_keys(self, what, gone=None):
-        """Everybody but gone is registered, and nobody else; who was fenced once may be so again some time later."""
-        late = {self.client_keys[c] for c in self.without_key & self.mounted if c is not gone}
-        same(self.keys() - late, self.all_keys() - {self.client_keys.get(gone)}, what)
+        """Everybody but gone is registered, and nobody else."""
+        same(self.keys(), self.all_keys() - {self.client_keys.get(gone)}, what)
 
     def unfenced(self):
         """Nobody is fenced, and everybody is registered."""
