@@ -260,13 +260,16 @@ static nfsstat4 layoutget_choose(struct layoutget *w, const struct inode *inode)
 	return NFS4_OK;
 }
 
-/* A client that loses what it cannot say in one commit gets no more than that where it does not write in order. */
+/*
+ * A client that loses what it cannot say in one commit gets no more than that where it does not write in order: it
+ * joins neighbours, so at worst each range is a page, and the next page is none.
+ */
 static uint64_t layoutget_invalid_max(const struct layoutget *w, const struct inode *inode)
 {
 	uint32_t runs = w->kind == LAYOUT_SCSI ? w->quirk.commit_max_scsi : w->quirk.commit_max_block;
 	bool in_order = w->first <= blk_end(w, inode->size) || layoutget_run_before(w) > 0;
 
-	return runs == 0 || in_order ? UINT64_MAX : max_u64(runs * w->page, w->need_end - w->first);
+	return runs == 0 || in_order ? UINT64_MAX : max_u64(2 * runs * w->page, w->need_end - w->first);
 }
 
 /* The transaction */
