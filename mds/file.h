@@ -21,6 +21,7 @@ struct file {
 	unsigned int nr_locks;
 	/* Opens with OPEN4_SHARE_ACCESS_READ and _WRITE, and with OPEN4_SHARE_DENY_READ and _WRITE. */
 	unsigned int nr_access[2], nr_deny[2];
+	bool no_ahead; /* layouts are what is asked for: somebody wanted what another one had been given besides */
 };
 
 struct file *file_find(const struct mds *mds, uint64_t ino);

@@ -43,6 +43,7 @@ struct layout {
 	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
+	bool is_ahead;	  /* it was granted more than was asked for while others had the file too */
 	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: the last are */
 	struct layout_call gets[LAYOUT_CALLS];
 	uint64_t recall_first, recall_end; /* blocks that are wanted back */

@@ -352,6 +352,7 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 		if (!bits || !grants_find(&layout->grants, first, end, bits))
 			continue;
 		status = NFS4ERR_DELAY;
+		file->no_ahead |= layout->is_ahead;
 		if (!layout->state.revoked)
 			recall_want(mds, layout, first, end);
 		else if (!layout_lost_is_under_way(mds, layout->key))

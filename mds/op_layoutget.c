@@ -7,8 +7,10 @@
  * application sees an error.
  *
  * How much: a client that is alone with the file gets what is there already to its end, and where it writes one piece
- * after the other ever larger pieces ahead.  As soon as somebody else has the file too, each gets just what it asks
- * for, so that writers of different ranges do not meet again.
+ * after the other ever larger pieces ahead.  As soon as somebody else has the file too, each gets what it asks for,
+ * and ahead only as much as it has right before that twice over: so writers of parts of a file soon have all of their
+ * part, and those of stripes nothing of each other's.  Where somebody then wanted what another one had got so, nobody
+ * gets anything ahead any more.
  */
 
 #include <stdlib.h>
@@ -47,6 +49,7 @@ struct layoutget {
 	uint64_t key;
 	uint64_t page; /* in blocks, as all that follows */
 	uint64_t first, need_end, end, fresh_max;
+	bool is_ahead; /* more than was asked for, although others have the file too */
 	uint8_t *body;
 	uint32_t body_size;
 	struct layout4 *answer;
@@ -179,39 +182,54 @@ static FIBER_FN nfsstat4 layoutget_check_file(struct layoutget *w, struct inode 
 
 /* How much */
 
+/* Nobody else has the file so that he might write it or, if it is for writing, at all. */
 static bool layoutget_is_alone(const struct layoutget *w)
 {
 	const struct file *file = file_find(w->c->mds, w->c->fh.ino);
 
 	if (!file)
 		return true;
-	list_for_each (pos, &file->opens)
-		if (list_entry(pos, struct open, by_file)->state.client != w->c->client)
+	list_for_each (pos, &file->opens) {
+		const struct open *open = list_entry(pos, struct open, by_file);
+
+		if (open->state.client != w->c->client && (w->write || open->share.access & OPEN4_SHARE_ACCESS_WRITE))
 			return false;
-	return !layout_conflict(file, w->c->client, 0, GRANT_END, GRANT_ANY);
+	}
+	return !layout_conflict(file, w->c->client, 0, GRANT_END, w->write ? GRANT_ANY : GRANT_RW | GRANT_LATE);
 }
 
-/* Blocks right before @first that the client may write already: it writes one piece after the other. */
+/* Blocks right before @first that the client has already: it goes on one piece after the other. */
 static uint64_t layoutget_run_before(const struct layoutget *w)
 {
 	const struct grant *run;
 
 	if (!w->layout || w->first == 0)
 		return 0;
-	run = grants_find(&w->layout->grants, w->first - 1, w->first, GRANT_RW | GRANT_LATE);
+	run = grants_find(&w->layout->grants, w->first - 1, w->first, w->write ? GRANT_RW | GRANT_LATE : GRANT_HELD);
 	return run ? w->first - run->blk : 0;
 }
 
-/* How far holes are filled for a writer who is alone. */
-static uint64_t layoutget_ahead(const struct layoutget *w, uint64_t asked_end)
+/* How much from the first block on is for somebody who goes on like that, at most; 0: what he asks for. */
+static uint64_t layoutget_window(const struct layoutget *w, uint64_t asked_end, bool alone)
 {
-	uint64_t before = layoutget_run_before(w), window = 0;
+	/* What is left of a larger run need not begin on one of the client's pages. */
+	uint64_t before = round_down_u64(layoutget_run_before(w), w->page);
+
+	if (!alone)
+		return file_find(w->c->mds, w->c->fh.ino)->no_ahead ? 0 : min_u64(2 * before, AHEAD_MAX_BLKS);
+	if (before > 0 || asked_end - w->first >= MIB_BLKS)
+		return min_u64(max_u64(AHEAD_FIRST_BLKS, 2 * before), AHEAD_MAX_BLKS);
+	return 0;
+}
+
+/* How far holes are filled for a writer. */
+static uint64_t layoutget_ahead(const struct layoutget *w, uint64_t asked_end, bool alone)
+{
+	uint64_t window = layoutget_window(w, asked_end, alone);
 	struct fs_stats stats;
 
-	if (before > 0 || asked_end - w->first >= MIB_BLKS)
-		window = min_u64(max_u64(AHEAD_FIRST_BLKS, 2 * before), AHEAD_MAX_BLKS);
 	fs_stats(w->c->mds->fs, &stats);
-	window = round_down_u64(min_u64(window, stats.free_blocks / AHEAD_SPACE), w->page);
+	window = min_u64(window, round_down_u64(stats.free_blocks / AHEAD_SPACE, w->page));
 	return max_u64(asked_end, w->first + window);
 }
 
@@ -221,24 +239,28 @@ static nfsstat4 layoutget_choose_read(struct layoutget *w, uint64_t asked_end, u
 	if (w->first >= eof)
 		return w->args->loga_minlength == 0 ? NFS4ERR_LAYOUTTRYLATER : NFS4ERR_BADLAYOUT;
 	w->need_end = min_u64(max_u64(w->need_end, w->first + w->page), eof);
-	w->end = layoutget_is_alone(w) ? eof : min_u64(asked_end, eof);
 	w->fresh_max = 0;
+	w->is_ahead = false;
+	w->end = eof;
+	if (layoutget_is_alone(w))
+		return NFS4_OK;
+	w->end = min_u64(eof, max_u64(asked_end, w->first + layoutget_window(w, asked_end, false)));
+	w->is_ahead = w->end > asked_end;
 	return NFS4_OK;
 }
 
 static void layoutget_choose_write(struct layoutget *w, uint64_t asked_end, uint64_t eof)
 {
 	uint64_t most = w->first + AHEAD_MAX_BLKS;
+	bool alone = layoutget_is_alone(w);
 
 	w->need_end = max_u64(w->need_end, w->first + w->page);
 	if (w->args->loga_length == NFS4_UINT64_MAX)
 		asked_end = max_u64(w->need_end, min_u64(eof, most));
 	asked_end = max_u64(w->need_end, min_u64(asked_end, most));
-	w->fresh_max = w->end = asked_end;
-	if (!layoutget_is_alone(w))
-		return;
-	w->fresh_max = layoutget_ahead(w, asked_end);
-	w->end = max_u64(w->fresh_max, eof);
+	w->fresh_max = layoutget_ahead(w, asked_end, alone);
+	w->end = alone ? max_u64(w->fresh_max, eof) : w->fresh_max;
+	w->is_ahead = !alone && w->end > asked_end;
 }
 
 /* The ranges, from what is known now: others may come while this waits. */
@@ -461,6 +483,7 @@ static void layoutget_apply(struct layoutget *w)
 		layout->state.seqid = w->seqid;
 		layout_set_grants(mds, layout, &w->grants);
 	}
+	layout->is_ahead |= w->is_ahead;
 	layout_note_call(layout, w->c);
 	mds->layouts->counts.gets++;
 }

@@ -414,6 +414,96 @@ static FIBER_FN void test_large_grants_for_who_is_alone(struct nfs_test *t)
 	pnfs_peer_free(other);
 }
 
+#define MIB (1ull << 20)
+
+/* LAYOUTGETs of 1 MiB each, where they are needed, until it has all from @off to @end; returns how many. */
+static FIBER_FN unsigned int get_all(struct pnfs_peer_file *f, layoutiomode4 iomode, uint64_t off, uint64_t end)
+{
+	unsigned int nr = 0;
+
+	for (; off < end; off = f->got.off + f->got.len, nr++)
+		pnfs_peer_get(f, iomode, off, MIB, B, NFS4_OK);
+	return nr;
+}
+
+/* Each has all of its part soon, up to where the other one's begins (I4), and none is asked to give anything back. */
+static FIBER_FN void test_writers_of_parts(struct nfs_test *t)
+{
+	struct pnfs_peer *low = pnfs_peer_new(t, NULL, NULL), *high = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, g;
+
+	pnfs_peer_open(low, "f", &f);
+	pnfs_peer_open(high, "f", &g);
+	pnfs_peer_get(&g, RW, 16 * MIB, MIB, B, NFS4_OK);
+	NFS_CHECK_EQ(t, g.got.len, MIB);
+	NFS_CHECK(t, get_all(&f, RW, 0, 16 * MIB) <= 4);
+	NFS_CHECK_EQ(t, f.got.off + f.got.len, 16 * MIB);
+	NFS_CHECK(t, get_all(&g, RW, 17 * MIB, 32 * MIB) <= 3);
+	NFS_CHECK_EQ(t, low->nr_recalls + high->nr_recalls, 0);
+	pnfs_peer_free(low);
+	pnfs_peer_free(high);
+}
+
+/* Nobody writes what lies right behind his own: just what is asked for. */
+static FIBER_FN void test_writers_of_stripes(struct nfs_test *t)
+{
+	struct pnfs_peer *even = pnfs_peer_new(t, NULL, NULL), *odd = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, g;
+
+	pnfs_peer_open(even, "f", &f);
+	pnfs_peer_open(odd, "f", &g);
+	for (uint64_t i = 0; i < 16; i++) {
+		struct pnfs_peer_file *file = i % 2 ? &g : &f;
+
+		pnfs_peer_get(file, RW, i * MIB, MIB, B, NFS4_OK);
+		NFS_CHECK_EQ(t, file->got.len, MIB);
+	}
+	NFS_CHECK_EQ(t, even->nr_recalls + odd->nr_recalls, 0);
+	pnfs_peer_free(even);
+	pnfs_peer_free(odd);
+}
+
+/* It is recalled, once; from then on nobody gets more of this file than he asks for. */
+static FIBER_FN void test_ahead_of_what_another_wants(struct nfs_test *t)
+{
+	struct pnfs_peer *first = pnfs_peer_new(t, NULL, NULL), *second = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, g;
+
+	pnfs_peer_open(first, "f", &f);
+	pnfs_peer_open(second, "f", &g);
+	pnfs_peer_get(&f, RW, 0, MIB, B, NFS4_OK);
+	pnfs_peer_get(&f, RW, MIB, MIB, B, NFS4_OK);
+	NFS_CHECK_EQ(t, f.got.len, 2 * MIB);
+	NFS_IS(t, (int)pnfs_peer_insist(&g, RW, 2 * MIB, MIB, 5), NFS4_OK);
+	NFS_CHECK_EQ(t, first->nr_recalls, 1);
+	f.has_layout = false;
+	for (uint64_t i = 0; i < 4; i++) {
+		pnfs_peer_get(&g, RW, (2 + i) * MIB, MIB, B, NFS4_OK);
+		NFS_CHECK_EQ(t, g.got.len, MIB);
+	}
+	NFS_CHECK_EQ(t, get_all(&f, RW, 10 * MIB, 14 * MIB), 4);
+	NFS_CHECK_EQ(t, first->nr_recalls + second->nr_recalls, 1);
+	pnfs_peer_free(first);
+	pnfs_peer_free(second);
+}
+
+/* Readers of a file that nobody may write get all of it at once; beside a writer, ever more of it. */
+static FIBER_FN void test_readers(struct nfs_test *t)
+{
+	struct pnfs_peer *first = pnfs_peer_new(t, NULL, NULL), *second = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, g;
+
+	pnfs_peer_open(first, "f", &f);
+	pnfs_peer_put(&f, 32 * MIB - B, B, 'a');
+	pnfs_peer_get(&f, RD, 0, MIB, B, NFS4_OK);
+	NFS_CHECK_EQ(t, f.got.len, 32 * MIB);
+	pnfs_peer_open(second, "f", &g);
+	NFS_CHECK(t, get_all(&g, RD, 0, 32 * MIB) <= 5);
+	NFS_CHECK_EQ(t, first->nr_recalls + second->nr_recalls, 0);
+	pnfs_peer_free(first);
+	pnfs_peer_free(second);
+}
+
 /* No connection for callbacks: it could not be recalled. */
 static FIBER_FN void test_without_a_back_channel(struct nfs_test *t)
 {
@@ -490,6 +580,10 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_who_does_not_conflict, "RFC 8881, 12.5.4"),
 	NFS_TEST(test_who_conflicts, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_large_grants_for_who_is_alone, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_writers_of_parts, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_writers_of_stripes, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_ahead_of_what_another_wants, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_readers, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_without_a_back_channel, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_in_grace, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_unlinked_file, "RFC 8881, 18.43.3"),
