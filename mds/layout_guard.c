@@ -16,7 +16,7 @@ static nfsstat4 guard_ask(const struct layout_guard *g, uint64_t ino, uint64_t f
 		return NFS4_OK;
 	if (g->c)
 		return layout_check_op(g->c, ino, first, end, clash);
-	return layout_check(g->mds, g->client, ino, first, end, clash);
+	return layout_check(g->mds, g->client, ino, first, end, end, clash);
 }
 
 static int guard_check(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,

@@ -338,7 +338,7 @@ static uint32_t bits_in_the_way(const struct layout *layout, const struct client
 }
 
 nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
-		      enum layout_clash clash)
+		      uint64_t more_end, enum layout_clash clash)
 {
 	struct file *file = mds->layouts && mds->layouts->nr > 0 ? file_find(mds, ino) : NULL;
 	nfsstat4 status = NFS4_OK;
@@ -354,7 +354,7 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 		status = NFS4ERR_DELAY;
 		file->no_ahead |= layout->is_ahead;
 		if (!layout->state.revoked)
-			recall_want(mds, layout, first, end);
+			recall_want(mds, layout, first, more_end);
 		else if (!layout_lost_is_under_way(mds, layout->key))
 			layout_lost_add(mds, layout, layout->state.client->peer);
 	}
@@ -364,7 +364,7 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 
 nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
 {
-	nfsstat4 status = layout_check(c->mds, c->client, ino, first, end, clash);
+	nfsstat4 status = layout_check(c->mds, c->client, ino, first, end, end, clash);
 
 	if (status)
 		c->recalling = ino;

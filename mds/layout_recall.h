@@ -14,10 +14,11 @@
 
 /*
  * Whether nothing is in the way in blocks [@first, @end) of @ino for @client (NULL: the server's own): NFS4_OK; or
- * NFS4ERR_DELAY: it is being recalled.  Does not switch: also for bodies.
+ * NFS4ERR_DELAY: it is being recalled, up to @more_end from who is in the way: @client is about to want that too.
+ * Does not switch: also for bodies.
  */
 nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
-		      enum layout_clash clash) MUST_CHECK;
+		      uint64_t more_end, enum layout_clash clash) MUST_CHECK;
 /* The same for an operation; deleg_recall_wait() then waits for these too. */
 nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
 	MUST_CHECK;

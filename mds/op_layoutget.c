@@ -48,7 +48,7 @@ struct layoutget {
 	bool write;
 	uint64_t key;
 	uint64_t page; /* in blocks, as all that follows */
-	uint64_t first, need_end, end, fresh_max;
+	uint64_t first, need_end, asked_end, end, fresh_max;
 	bool is_ahead; /* more than was asked for, although others have the file too */
 	uint8_t *body;
 	uint32_t body_size;
@@ -239,13 +239,14 @@ static nfsstat4 layoutget_choose_read(struct layoutget *w, uint64_t asked_end, u
 	if (w->first >= eof)
 		return w->args->loga_minlength == 0 ? NFS4ERR_LAYOUTTRYLATER : NFS4ERR_BADLAYOUT;
 	w->need_end = min_u64(max_u64(w->need_end, w->first + w->page), eof);
+	w->asked_end = min_u64(eof, max_u64(asked_end, w->need_end));
 	w->fresh_max = 0;
 	w->is_ahead = false;
 	w->end = eof;
 	if (layoutget_is_alone(w))
 		return NFS4_OK;
-	w->end = min_u64(eof, max_u64(asked_end, w->first + layoutget_window(w, asked_end, false)));
-	w->is_ahead = w->end > asked_end;
+	w->end = min_u64(eof, max_u64(w->asked_end, w->first + layoutget_window(w, asked_end, false)));
+	w->is_ahead = w->end > w->asked_end;
 	return NFS4_OK;
 }
 
@@ -257,7 +258,7 @@ static void layoutget_choose_write(struct layoutget *w, uint64_t asked_end, uint
 	w->need_end = max_u64(w->need_end, w->first + w->page);
 	if (w->args->loga_length == NFS4_UINT64_MAX)
 		asked_end = max_u64(w->need_end, min_u64(eof, most));
-	asked_end = max_u64(w->need_end, min_u64(asked_end, most));
+	w->asked_end = asked_end = max_u64(w->need_end, min_u64(asked_end, most));
 	w->fresh_max = layoutget_ahead(w, asked_end, alone);
 	w->end = alone ? max_u64(w->fresh_max, eof) : w->fresh_max;
 	w->is_ahead = !alone && w->end > asked_end;
@@ -303,7 +304,8 @@ static nfsstat4 layoutget_clip(struct layoutget *w)
 	uint32_t bits = w->write ? GRANT_HELD : GRANT_RW;
 	const struct file *file = file_find(c->mds, c->fh.ino);
 
-	if (layout_check(c->mds, c->client, c->fh.ino, w->first, w->need_end,
+	/* A client needs a page and asks for what it is about to write: else it would get that page by page. */
+	if (layout_check(c->mds, c->client, c->fh.ino, w->first, w->need_end, w->asked_end,
 			 w->write ? LAYOUT_CLASH_WRITE : LAYOUT_CLASH_READ))
 		return NFS4ERR_RECALLCONFLICT;
 	w->fill.end = w->end;

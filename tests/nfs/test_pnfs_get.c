@@ -504,6 +504,26 @@ static FIBER_FN void test_readers(struct nfs_test *t)
 	pnfs_peer_free(second);
 }
 
+/* All that is asked for is taken from who has it, or gave it back and has not committed it, not a page at a time. */
+static FIBER_FN void test_where_another_was(struct nfs_test *t)
+{
+	struct pnfs_peer *first = pnfs_peer_new(t, NULL, NULL), *second = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, g;
+	nfsstat4 status;
+
+	pnfs_peer_open(first, "f", &f);
+	pnfs_peer_open(second, "f", &g);
+	pnfs_peer_get(&f, RW, 0, 64 * B, B, NFS4_OK);
+	NFS_IS(t, pnfs_peer_dev_write(&f, 0, 64 * B, 'f'), 0);
+	pnfs_peer_return(&f, RW, 0, 64 * B, NFS4_OK);
+	while ((status = pnfs_peer_ask(&g, RW, 0, 64 * B, B)) == NFS4ERR_RECALLCONFLICT)
+		;
+	NFS_CHECK_EQ(t, status, NFS4_OK);
+	NFS_CHECK_EQ(t, g.got.len, 64 * B);
+	pnfs_peer_free(first);
+	pnfs_peer_free(second);
+}
+
 /* No connection for callbacks: it could not be recalled. */
 static FIBER_FN void test_without_a_back_channel(struct nfs_test *t)
 {
@@ -584,6 +604,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_writers_of_stripes, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_ahead_of_what_another_wants, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_readers, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_where_another_was, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_without_a_back_channel, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_in_grace, "RFC 8881, 18.43.3"),
 	NFS_TEST(test_unlinked_file, "RFC 8881, 18.43.3"),

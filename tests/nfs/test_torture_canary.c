@@ -50,9 +50,9 @@ int __real_data_commit_layout(struct txn *txn, const struct data_layout_commit *
 int __wrap_data_commit_layout(struct txn *txn, const struct data_layout_commit *commit, struct inode *ret_inode)
 	MUST_CHECK;
 nfsstat4 __real_layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
-			     enum layout_clash clash) MUST_CHECK;
+			     uint64_t more_end, enum layout_clash clash) MUST_CHECK;
 nfsstat4 __wrap_layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
-			     enum layout_clash clash) MUST_CHECK;
+			     uint64_t more_end, enum layout_clash clash) MUST_CHECK;
 nfsstat4 __real_layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end,
 				enum layout_clash clash) MUST_CHECK;
 nfsstat4 __wrap_layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end,
@@ -96,9 +96,10 @@ int __wrap_data_commit_layout(struct txn *txn, const struct data_layout_commit *
 
 /* Nobody looks who else has a layout before one is granted (I4). */
 nfsstat4 __wrap_layout_check(struct mds *mds, const struct client *client, uint64_t ino, uint64_t first, uint64_t end,
-			     enum layout_clash clash)
+			     uint64_t more_end, enum layout_clash clash)
 {
-	return canary == CANARY_TWO_WRITERS ? NFS4_OK : __real_layout_check(mds, client, ino, first, end, clash);
+	return canary == CANARY_TWO_WRITERS ? NFS4_OK
+					    : __real_layout_check(mds, client, ino, first, end, more_end, clash);
 }
 
 /* Nor before the server itself changes something (I15). */
