@@ -147,11 +147,11 @@ class Client:
     def sh(self, *command, limit=240):
         return self.run(sh, *command, limit=limit)
 
-    def mount(self, version="4.2", at="/mnt", options="hard"):
-        self.sh("mount", "-t", "nfs4", "-o", f"vers={version},proto=tcp,sec=sys,{options}", f"{SERVER}:/", at)
+    def mount(self, version="4.2", at="/mnt", options="hard", server=SERVER):
+        self.sh("mount", "-t", "nfs4", "-o", f"vers={version},proto=tcp,sec=sys,{options}", f"{server}:/", at)
 
-    def umount(self, limit=120):
-        self.sh("umount", "/mnt", limit=limit)
+    def umount(self, limit=120, at="/mnt"):
+        self.sh("umount", at, limit=limit)
 
     def cut(self):
         """Nothing goes to or comes from the server any more; the disk stays."""
@@ -160,17 +160,17 @@ class Client:
     def mend(self):
         sh("ip", "link", "set", f"v{self.n}", "up")
 
-    def counters(self):
-        return self.run(read_counters)
+    def counters(self, at="/mnt"):
+        return self.run(read_counters, at)
 
 
-def read_counters():
-    """How often each operation was sent by the mount at /mnt, and which layout driver it has: {"WRITE": 0, "pnfs": ...}"""
+def read_counters(at):
+    """How often each operation was sent by the mount there, and which layout driver it has: {"WRITE": 0, "pnfs": ...}"""
     with open("/proc/self/mountstats", encoding="ascii") as file:
         text = file.read()
-    found = re.search(r"^device \S+ mounted on /mnt with fstype nfs4.*?(?=^device|\Z)", text, re.M | re.S)
+    found = re.search(rf"^device \S+ mounted on {at} with fstype nfs4.*?(?=^device|\Z)", text, re.M | re.S)
     if not found:
-        raise AssertionError("/mnt is not mounted")
+        raise AssertionError(f"{at} is not mounted")
     counts = {name: int(number) for name, number in re.findall(r"^\s+([A-Z_]+): (\d+) ", found.group(0), re.M)}
     counts["pnfs"] = re.search(r"pnfs=([^,\n]*)", found.group(0)).group(1)
     return counts

@@ -4,6 +4,7 @@
 import errno
 import os
 import random
+import re
 import subprocess
 
 TESTS = {}
@@ -63,6 +64,18 @@ def put(path, data):
 def get(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def registered(device):
+    """The keys that a SCSI disk has."""
+    return set(re.findall(r"^\s+(0x[0-9a-f]+)$", sh("sg_persist", "--no-inquiry", "--in", "--read-keys", device), re.M))
+
+
+def cpu_of(pid):
+    """Seconds of processor time of a process with all its threads, those that have ended too."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def drop_caches():

@@ -12,11 +12,16 @@ import sys
 import time
 import traceback
 
-import guest_nvme_tests  # noqa: F401 (importing registers the scenarios)
+import guest_sharing  # noqa: F401 (importing registers the scenarios, in this order)
 import guest_share_tests  # noqa: F401
+import guest_nvme_tests  # noqa: F401
+from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh
 from guest_scenario import ALL_TYPES, SCENARIOS
+from guest_server import Lamina
 from guest_world import Watch, World
+
+SERVERS = {"lamina": Lamina, "knfsd": Knfsd}
 
 
 def blocked(path):
@@ -33,12 +38,12 @@ def blocked(path):
 
 
 class Run:
-    def __init__(self, kind, chosen):
+    def __init__(self, kind, chosen, server):
         self.kind = kind
         self.chosen = chosen
         self.failed = 0
         disks = sorted({disk for s in chosen for disk in s.disks}, key=lambda d: [d != "main", d])
-        self.world = World(kind, disks, max(s.clients for s in chosen))
+        self.world = World(kind, disks, max(s.clients for s in chosen), SERVERS[server])
 
     def report(self, verdict, name, seconds, why, notes):
         self.failed += verdict == "FAILED"
@@ -110,7 +115,7 @@ class Run:
 
 def choose(args):
     """In the order of the list; those of one volume follow each other."""
-    chosen = [s for s in SCENARIOS.values() if args.type in s.types]
+    chosen = [s for s in SCENARIOS.values() if args.type in s.types and args.server in s.servers]
     if args.scenarios:
         chosen = [s for s in chosen if s.name in args.scenarios]
     elif args.smoke:
@@ -124,25 +129,27 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--type", default="scsi")
+    parser.add_argument("--server", default="lamina")
     parser.add_argument("scenarios", nargs="*")
     args = parser.parse_args()
     if args.list:
         for s in SCENARIOS.values():
             marks = ("" if s.types == ALL_TYPES else f"  [{', '.join(s.types)}]") + ("  [smoke]" if s.smoke else "")
+            marks += "  [also knfsd]" if "knfsd" in s.servers else ""
             print(f"{s.name:12} {s.function.__doc__}{marks}")
         return 0
     chosen = choose(args)
     if not chosen:
-        print(f"--- none of these scenarios is for {args.type}")
+        print(f"--- none of these scenarios is for {args.type} and {args.server}")
         return 0
     os.umask(0o022)
     os.makedirs("/run/lock", exist_ok=True)
     sh("dmesg", "--console-level", "emerg")
     sh("modprobe", "-a", "bridge", "veth", "nfsv4", "blocklayoutdriver")
     started = time.monotonic()
-    run = Run(args.type, chosen)
+    run = Run(args.type, chosen, args.server)
     run.world.up()
-    print(f"--- Linux {os.uname().release}, {args.type} layouts, up after {time.monotonic() - started:.0f} s", flush=True)
+    print(f"--- Linux {os.uname().release}, {args.type} layouts, server {args.server}, up after {time.monotonic() - started:.0f} s", flush=True)
     run.all()
     put("/out/dmesg", "\n".join(Watch.kernel()).encode())
     return min(run.failed, 90)

@@ -8,6 +8,8 @@ RESERVED = ("scsi", "nvme")
 
 # The disks that there are, in MiB; backed by memory as far as they are written.
 DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220}
+# Those of tests/vm/compare; all of them may be written.
+DISKS |= {"lamina": 850, "knfsd": 850, "raw": 150}
 
 SCENARIOS = {}
 
@@ -24,6 +26,7 @@ class Scenario:
     config: str = ""
     fresh: bool = False
     smoke: bool = False
+    servers: tuple = ("lamina",)
     seconds: int = 900
 
     def volume(self):

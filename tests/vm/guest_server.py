@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from guest_client import SERVER
-from guest_lib import put, sh
+from guest_lib import cpu_of, put, sh
 
 LAMINA = "/guest/lamina"
 LEASE = 15
@@ -16,6 +16,10 @@ LEASE = 15
 
 class Lamina:
     """A new volume on some devices.  A supervisor starts the server again whenever it was killed, unless it is held."""
+
+    # Keys that it will have on the disk besides those that it has from the start.
+    keys = frozenset()
+    never_fences = True
 
     def __init__(self, devices, kind, config=""):
         self.devices = devices
@@ -106,6 +110,13 @@ class Lamina:
 
     def status(self):
         return self.ask("status")
+
+    def recalls(self):
+        """How many layouts were wanted back so far, however often the client was asked."""
+        return self.status()["layouts"]["recalls"]
+
+    def cpu(self):
+        return cpu_of(self.pid())
 
     def map(self, inode):
         """The runs of a file as they are on the disk: [{"offset", "blocks", "state", "address"}], in blocks."""

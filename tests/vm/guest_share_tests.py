@@ -5,7 +5,7 @@ import os
 import time
 
 from guest_lib import MIB, noise, put, same, sh
-from guest_pattern import (BLOCK, buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
+from guest_pattern import (buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
                            read_at, write_at, write_ranges)
 from guest_scenario import RESERVED, scenario
 
@@ -42,78 +42,6 @@ def test_basic(world):
     b.run(check_bytes, f"{world.dir}/odd", data)
     a.run(write_ranges, f"{world.dir}/hole", 3, [(3 * MIB, MIB)])
     b.run(check_ranges, f"{world.dir}/hole", [(0, 3 * MIB, (0,)), (3 * MIB, MIB, (3,))], 4 * MIB)
-    world.unfenced()
-
-
-def both(world, path, first, second, opener=direct):
-    """Client a writes tag 1 to its ranges, b tag 2 to its own, at the same time; returns when both are done."""
-    a, b = world.clients
-    before = [a.counters(), b.counters()]
-    works = [a.start(write_ranges, path, 1, first, opener), b.start(write_ranges, path, 2, second, opener)]
-    for work in works:
-        work.wait()
-    return before
-
-
-def overwrite_for(path, tags, size, chunk):
-    """The whole file again for each tag, in order, without a word to anybody."""
-    fd = direct(path)
-    for tag in tags:
-        for offset in range(0, size, chunk):
-            write_at(fd, offset, pattern(tag, offset, chunk))
-    os.fsync(fd)
-    os.close(fd)
-
-
-@scenario(smoke=True)
-def test_sharing(world):
-    """two writers of one file: halves, stripes, the same ranges; a reader beside a writer: no fence, no error"""
-    a, b = world.clients
-    size = 32 * MIB
-    half = size // 2
-    halves = [(0, half)], [(half, half)]
-    stripes = [(i * MIB, MIB) for i in range(0, 32, 2)], [(i * MIB, MIB) for i in range(1, 32, 2)]
-    for name, (first, second) in (("halves", halves), ("stripes", stripes)):
-        path = f"{world.dir}/{name}"
-        a.run(make_empty, path)
-        started = time.monotonic()
-        before = both(world, path, first, second)
-        world.note(f"{name}: {time.monotonic() - started:.1f} s")
-        world.cost(a, before[0], f"{name}, a")
-        world.cost(b, before[1], f"{name}, b")
-        world.drop_caches()
-        wanted = [(at, length, (1,)) for at, length in first] + [(at, length, (2,)) for at, length in second]
-        for client in (b, a):
-            client.run(check_ranges, path, wanted, size)
-        world.unfenced()
-    path = f"{world.dir}/same"
-    a.run(make_empty, path)
-    before = both(world, path, [(0, half)], [(0, half)])
-    world.cost(a, before[0], "same ranges, a")
-    world.cost(b, before[1], "same ranges, b")
-    world.drop_caches()
-    for client in (b, a):
-        client.run(check_ranges, path, [(0, half, (1, 2))], half)
-    world.unfenced()
-    reader_beside_writer(world)
-
-
-def reader_beside_writer(world):
-    a, b = world.clients
-    path, size = f"{world.dir}/watched", 8 * MIB
-    a.run(write_ranges, path, 1, [(0, size)])
-    before = [a.counters(), b.counters()]
-    writer = a.start(overwrite_for, path, (2, 3, 4), size, MIB)
-    looks = 0
-    while not writer.done():
-        b.run(check_ranges, path, [(0, size, (1, 2, 3, 4))], size, direct)
-        looks += 1
-    writer.wait()
-    world.note(f"a reader looked {looks} times")
-    world.cost(a, before[0], "the writer")
-    world.cost(b, before[1], "the reader")
-    world.drop_caches()
-    b.run(check_ranges, path, [(0, size, (4,))], size)
     world.unfenced()
 
 

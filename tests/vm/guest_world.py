@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from guest_client import Client, SERVER
-from guest_lib import put, same, sh
+from guest_lib import put, registered, same, sh
 from guest_pattern import BLOCK, first_wrong, write_ranges
 from guest_scenario import DISKS
 from guest_server import Lamina
@@ -25,8 +25,9 @@ COUNTED = ("LAYOUTGET", "LAYOUTCOMMIT", "LAYOUTRETURN", "READ", "READ_PLUS", "WR
 class World:
     """The guest.  clients, dir and server belong to the scenario that runs."""
 
-    def __init__(self, kind, disks, paths):
+    def __init__(self, kind, disks, paths, server=Lamina):
         self.kind = kind
+        self.server_class = server
         self.driver = "LAYOUT_BLOCK_VOLUME" if kind == "block" else "LAYOUT_SCSI"
         self.reserved = kind != "block"
         self.disks = {}  # name: (link, the server's device, each client's device)
@@ -66,9 +67,9 @@ class World:
         """A new, empty volume; clients of the old one must be gone."""
         names, config = volume
         self.volume = volume
-        self.server = Lamina([self.disks[name][1] for name in names], self.kind, config)
+        self.server = self.server_class([self.disks[name][1] for name in names], self.kind, config)
         self.server.start()
-        self.server_keys = self.keys()
+        self.server_keys = self.keys() | self.server.keys
         self.client_keys = {}
         same(len(self.server_keys), 1 if self.reserved else 0, "keys before the first client")
 
@@ -97,7 +98,7 @@ class World:
             before = self.keys()
             self._warm(client)
             same(client.counters()["pnfs"], self.driver, f"the layout driver of client {client.n}")
-            news = self.keys() - before
+            news = self.keys() - before - self.server.keys
             if self.reserved:
                 same(len(news), 1, f"keys that client {client.n} registered")
                 self.client_keys[client] = news.pop()
@@ -120,8 +121,7 @@ class World:
         """Reservation keys registered on a disk (the volume's first), as the disk itself says; without those that are 0."""
         device = device or self.device
         if self.kind == "scsi":
-            text = sh("sg_persist", "--no-inquiry", "--in", "--read-keys", device)
-            return set(re.findall(r"^\s+(0x[0-9a-f]+)$", text, re.M))
+            return registered(device)
         if self.kind == "nvme":
             text = sh("nvme", "resv-report", device, "--eds", "--output-format=json")
             return {hex(c["rkey"]) for c in json.loads(text).get("regctlext", []) if c["rkey"]}
