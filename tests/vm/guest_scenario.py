@@ -9,7 +9,7 @@ RESERVED = ("scsi", "nvme")
 # The disks that there are, in MiB; backed by memory as far as they are written.
 DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220}
 # Those of tests/vm/compare; all of them may be written.
-DISKS |= {"lamina": 850, "knfsd": 850, "raw": 150}
+DISKS |= {"lamina": 760, "knfsd": 760, "raw": 150}
 
 SCENARIOS = {}
 
