@@ -55,6 +55,7 @@ void client_remove(struct mds *mds, struct client *client)
 	HASH_DEL(mds->clients, client);
 	HASH_DELETE(by_owner, mds->owners[client->confirmed], client);
 	list_del(&client->by_lease);
+	list_del(&client->by_detour);
 	mds->nr_clients--;
 	client->gone = true;
 	if (client->nr_in_use == 0)
@@ -86,6 +87,7 @@ struct client *client_make(struct mds *mds, uint64_t id, bool confirmed, const v
 	client->owner_len = len;
 	list_init(&client->sessions);
 	list_init(&client->states);
+	list_init(&client->by_detour);
 	client_insert(mds, client);
 	return client;
 }

@@ -60,6 +60,12 @@ struct client {
 	 */
 	uint64_t nr_reads, nr_writes, nr_layoutgets;
 	nfsstat4 layout_refused;
+	/* detour.c: its last READ or WRITE, and the last error of a device that it told of */
+	struct list by_detour; /* mds.detours; empty before the first one */
+	uint64_t detour_ns;
+	bool detour_is_odd; /* not whole sectors */
+	bool device_failed;
+	uint64_t device_error_ns;
 	unsigned int nr_layouts_revoked; /* of nr_revoked */
 	unsigned int nr_recalls;	 /* fibers that ask it for layouts */
 	uint64_t layouts_ended_ns;	 /* reactor time when one of them ceased to bind; 0: not since the start */

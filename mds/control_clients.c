@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The document about clients.  Promises: members keep their names, lamina-clients(8) has them; it is made and sent
- * client by client, others get their turn between, and a client that comes or goes meanwhile is in it or not.
+ * client by client, others get their turn between, and a client that comes or goes meanwhile is in it or not.  Those
+ * that read and write through the server are in the status document, too, the latest of them.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,15 +10,16 @@
 #include <string.h>
 
 #include "dev/fiber.h"
-#include "mds/backchannel.h"
 #include "mds/client.h"
 #include "mds/conn.h"
 #include "mds/control_int.h"
+#include "mds/detour.h"
 #include "mds/layout.h"
 #include "mds/session.h"
 
-#define AT_ONCE 16 /* clients between two turns of others */
-#define NS	1e9
+#define AT_ONCE	    16 /* clients between two turns of others */
+#define DETOURS_MAX 16 /* that status shows */
+#define NS	    1e9
 
 static struct client *find(const struct mds *mds, uint64_t id)
 {
@@ -25,6 +27,14 @@ static struct client *find(const struct mds *mds, uint64_t id)
 
 	HASH_FIND(hh, mds->clients, &id, sizeof(id), client);
 	return client;
+}
+
+static void add_id(struct json_object *o, const struct client *client)
+{
+	char id[17];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, client->id);
+	control_add_text(o, "id", id);
 }
 
 /* Bytes as digits. */
@@ -74,39 +84,38 @@ static void add_address(struct json_object *o, const struct client *client)
 	control_add_text(o, "address", client->peer[0] ? client->peer : NULL);
 }
 
-/* Why a client that reads and writes through the server does not do it itself; NULL: it could. */
-static const char *why_by_server(const struct mds *mds, const struct client *client)
-{
-	if (!mds->layouts || !mds->layouts->kinds)
-		return "the server offers no layouts";
-	if (client->key && fence_state_of(mds->layouts->fence, client->key) != FENCE_NONE)
-		return "it is fenced";
-	if (client->nr_layouts_revoked > 0)
-		return "its layouts were taken away, and it has not said that it knows";
-	if (!backchannel_has_path(client))
-		return "it cannot be called back";
-	if (client->nr_layoutgets == 0)
-		return "it does not ask for layouts";
-	switch (client->layout_refused) {
-	case NFS4_OK:
-	case NFS4ERR_RECALLCONFLICT:
-	case NFS4ERR_DELAY:
-		return NULL;
-	case NFS4ERR_BADLAYOUT:
-		return "what it asked for last cannot be laid out for it";
-	case NFS4ERR_LAYOUTUNAVAILABLE:
-		return "its export gives it no layouts";
-	default:
-		return "its last LAYOUTGET was refused";
-	}
-}
-
 static void add_io(struct json_object *o, const struct mds *mds, const struct client *client)
 {
+	uint64_t now = reactor_now_ns(mds->reactor);
+
 	control_add_u64(o, "reads_by_server", client->nr_reads);
 	control_add_u64(o, "writes_by_server", client->nr_writes);
+	if (!list_is_empty(&client->by_detour))
+		control_add_double(o, "by_server_seconds", (double)(now - client->detour_ns) / NS);
 	control_add_u64(o, "layoutgets", client->nr_layoutgets);
-	control_add_text(o, "why_by_server", why_by_server(mds, client));
+	control_add_text(o, "why_by_server", detour_why(mds, client));
+}
+
+void control_add_detours(struct json_object *top, const struct mds *mds)
+{
+	struct json_object *o = control_add_object(top, "by_server"), *list = control_add_array(o, "clients");
+	bool has_layouts = mds->layouts && mds->layouts->kinds;
+	unsigned int nr = 0;
+	struct list *pos = mds->detours.prev;
+
+	for (; has_layouts && nr < DETOURS_MAX && pos != &mds->detours; pos = pos->prev, nr++) {
+		const struct client *client = list_entry(pos, struct client, by_detour);
+		struct json_object *of;
+
+		if (!detour_is_on(mds, client))
+			break;
+		of = json_object_new_object();
+		add_id(of, client);
+		add_address(of, client);
+		add_io(of, mds, client);
+		json_object_array_add(list, of);
+	}
+	control_add_bool(o, "more", nr == DETOURS_MAX && pos != &mds->detours);
 }
 
 static const char *backchannel_state(const struct session *session, bool has_back)
@@ -151,10 +160,8 @@ static struct json_object *client_json(const struct mds *mds, const struct clien
 	uint64_t now = reactor_now_ns(mds->reactor);
 	struct json_object *sessions;
 	unsigned int nr_conns = 0;
-	char id[17];
 
-	snprintf(id, sizeof(id), "%016" PRIx64, client->id);
-	control_add_text(o, "id", id);
+	add_id(o, client);
 	add_owner(o, client);
 	add_address(o, client);
 	control_add_text(o, "implementation", client->impl);

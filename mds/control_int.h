@@ -39,6 +39,8 @@ struct json_object *control_add_array(struct json_object *o, const char *name);
 /* The answers. */
 struct json_object *control_status(const struct control_options *opt);
 FIBER_FN void control_clients(const struct control_options *opt, struct control_out *out);
+/* control_clients.c: member "by_server" of the status. */
+void control_add_detours(struct json_object *top, const struct mds *mds);
 FIBER_FN void control_fence(struct mds *mds, const char *client, bool force, struct control_out *out);
 FIBER_FN void control_unfence(struct mds *mds, const char *client, bool force, struct control_out *out);
 

@@ -222,5 +222,6 @@ struct json_object *control_status(const struct control_options *opt)
 	add_traffic(&st, top);
 	add_state(&st, top);
 	add_memory(&st, top);
+	control_add_detours(top, mds);
 	return top;
 }

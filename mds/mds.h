@@ -58,6 +58,7 @@ struct mds {
 	struct client *owners[2];     /* by owner: unconfirmed, confirmed (uthash) */
 	struct session *sessions;     /* by id (uthash) */
 	struct list clients_by_lease; /* struct client.by_lease, the longest silent first */
+	struct list detours;	      /* struct client.by_detour */
 	unsigned int nr_clients, nr_sessions;
 	uint64_t reply_cache_bytes; /* promised to slots */
 	/* state.c, file.c, open.c, lock.c, lock_wait.c */

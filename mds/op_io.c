@@ -15,6 +15,7 @@
 #include "extent/data.h"
 #include "mds/atime.h"
 #include "mds/client.h"
+#include "mds/detour.h"
 #include "mds/io_check.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
@@ -50,6 +51,7 @@ FIBER_FN nfsstat4 op_read(struct compound *c, const struct nfs_argop4 *arg, stru
 	}
 	compound_saw(c, c->fh.ino);
 	c->client->nr_reads++;
+	detour_note(c->mds, c->client, args->offset, len, eof);
 	if (len > 0)
 		atime_note(c, &inode);
 	ok->eof = eof;
@@ -127,9 +129,11 @@ FIBER_FN nfsstat4 op_write(struct compound *c, const struct nfs_argop4 *arg, str
 		status = io_check_suid(c, &inode);
 	if (status == NFS4_OK)
 		status = write_data(c, args, &w);
-	if (status == NFS4_OK)
-		c->client->nr_writes++;
-	return status;
+	if (status != NFS4_OK)
+		return status;
+	c->client->nr_writes++;
+	detour_note(c->mds, c->client, args->offset, w.count, args->offset + w.count >= inode.size);
+	return NFS4_OK;
 }
 
 FIBER_FN nfsstat4 op_commit(struct compound *c, const struct nfs_argop4 *arg, struct nfs_resop4 *res)

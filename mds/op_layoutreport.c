@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * LAYOUTERROR and LAYOUTSTATS (RFC 7862, 15.6, 15.7): what a client tells of its own I/O.  Errors are logged and
- * counted, for who looks after the devices; nothing else follows from either.
+ * LAYOUTERROR and LAYOUTSTATS (RFC 7862, 15.6, 15.7): what a client tells of its own I/O.  Errors are logged,
+ * counted, and shown with the client for a while, for who looks after the devices; nothing else follows from either.
  */
 
 #include "dev/log.h"
+#include "mds/client.h"
+#include "mds/detour.h"
 #include "mds/op_layout.h"
 #include "mds/ops.h"
 
@@ -36,6 +38,8 @@ FIBER_FN nfsstat4 op_layouterror(struct compound *c, const struct nfs_argop4 *ar
 			 (unsigned long long)args->lea_offset);
 	}
 	c->mds->layouts->counts.errors += args->lea_errors.lea_errors_len;
+	if (args->lea_errors.lea_errors_len > 0)
+		detour_error(c->mds, c->client);
 	return NFS4_OK;
 }
 

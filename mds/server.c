@@ -130,6 +130,7 @@ static void mds_init(struct mds *mds, struct reactor *r, struct fs *fs, struct n
 	for (size_t i = 0; i < UUID_LEN; i++)
 		snprintf(mds->owner_text + 7 + 2 * i, 3, "%02x", uuid[i]);
 	list_init(&mds->clients_by_lease);
+	list_init(&mds->detours);
 	list_init(&mds->reap_queue);
 	list_init(&mds->conns);
 	list_init(&mds->buffers);

@@ -159,6 +159,26 @@ static void print_layouts(struct json_object *o)
 		print_layout_fence(json_object_array_get_idx(fences, i));
 }
 
+/* Clients that do not go straight to the devices. */
+static void print_by_server(struct json_object *o)
+{
+	struct json_object *by_server = ask_member(o, "by_server"), *clients = ask_member(by_server, "clients");
+	size_t nr = clients ? json_object_array_length(clients) : 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *client = json_object_array_get_idx(clients, i);
+		const char *address = ask_text(client, "address"), *why = ask_text(client, "why_by_server");
+		char time[ASK_TIME_MAX];
+
+		if (i == 0)
+			puts("these clients read and write through the server:");
+		printf("  %s, client %s, last %s ago%s%s\n", address[0] ? address : "-", ask_text(client, "id"),
+		       ask_time(ask_double(client, "by_server_seconds"), time), why[0] ? ": " : "", why);
+	}
+	if (ask_bool(by_server, "more"))
+		puts("  and more; `lamina clients` shows all");
+}
+
 struct operation {
 	const char *name;
 	uint64_t count;
@@ -239,6 +259,7 @@ int cmd_status(int argc, char **argv)
 		print_space(o);
 		print_tables(o);
 		print_layouts(o);
+		print_by_server(o);
 		print_operations(o);
 	}
 	json_object_put(o);

@@ -24,6 +24,7 @@
 #include "mds/backchannel.h"
 #include "mds/client.h"
 #include "mds/copy.h"
+#include "mds/detour.h"
 #include "mds/mds.h"
 #include "mds/ops.h"
 #include "mds/state.h"
@@ -366,6 +367,8 @@ static FIBER_FN void lab_main(struct store *s, void *arg)
 	lab.mds.started_ns = reactor_wall_ns(s->r);
 	memcpy(lab.mds.write_verifier, "verifier", 8);
 	wait_queue_init(&lab.mds.idle);
+	list_init(&lab.mds.detours);
+	list_init(&lab.client.by_detour);
 	lab.owner_may = true;
 	lab.has_path = true;
 	test->lab_body(s);

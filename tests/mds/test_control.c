@@ -16,8 +16,11 @@
 #include <json-c/json.h>
 
 #include "dev/fiber.h"
+#include "mds/backchannel.h"
 #include "mds/client.h"
 #include "mds/conn.h"
+#include "mds/control_int.h"
+#include "mds/detour.h"
 #include "mds/layout.h"
 #include "mds/session.h"
 #include "tests/lib/check.h"
@@ -57,6 +60,7 @@ static void fill_clients(struct world *w)
 		snprintf(c->peer, sizeof(c->peer), "192.0.2.%u:700", i);
 		c->minor = 2;
 		list_init(&c->sessions);
+		list_init(&c->by_detour);
 		HASH_ADD(hh, w->mds.clients, id, sizeof(c->id), c);
 	}
 	w->mds.nr_clients = NR_CLIENTS;
@@ -82,6 +86,7 @@ static FIBER_FN void world_start(struct world *w)
 	store_format(&w->store);
 	CHECK_EQ(store_mount(&w->store), 0);
 	w->mds = (struct mds){ .reactor = w->store.r, .fs = w->store.fs, .net = w->net, .config = w->config };
+	list_init(&w->mds.detours);
 	fiber_sem_init(&w->mds.requests, w->config->limits.requests);
 	fill_clients(w);
 	CHECK_EQ(control_start(&options, &w->control), 0);
@@ -285,6 +290,84 @@ static FIBER_FN struct json_object *ask_layouts(struct world *w, const char *req
 	return list;
 }
 
+/* Element @i of those who read and write through the server; @ret_all to be put. */
+static struct json_object *detour(struct world *w, size_t nr, size_t i, struct json_object **ret_all)
+{
+	struct json_object *clients;
+
+	*ret_all = json_object_new_object();
+	control_add_detours(*ret_all, &w->mds);
+	clients = member(member(*ret_all, "by_server"), "clients");
+	CHECK_EQ(json_object_array_length(clients), nr);
+	return json_object_array_get_idx(clients, i);
+}
+
+static void check_why(struct world *w, const char *why)
+{
+	struct json_object *all, *o = detour(w, 2, 0, &all);
+
+	CHECK(text_is(o, "id", "00000000000003e8"));
+	CHECK(why ? text_is(o, "why_by_server", why) : member(o, "why_by_server") == NULL);
+	json_object_put(all);
+}
+
+/* Two clients of a server that gives out layouts; only the first has a backchannel. */
+static FIBER_FN void detours_body(struct store *s, void *arg)
+{
+	struct layouts layouts = { .kinds = 1u << LAYOUT_SCSI };
+	struct world *w = arg;
+	struct client *first = &w->clients[0];
+	struct json_object *all, *o;
+
+	world_start(w);
+	CHECK_EQ(backchannel_init(&w->mds, &w->session), 0);
+	detour_note(&w->mds, first, 0, 4096, false);
+	detour(w, 0, 0, &all); /* nobody has a choice */
+	json_object_put(all);
+	w->mds.layouts = &layouts;
+	fiber_sleep_ns(100 * SECOND);
+	detour_note(&w->mds, &w->clients[1], 0, 4096, false);
+	o = detour(w, 2, 0, &all);
+	CHECK(text_is(o, "id", "00000000000003e7"));
+	CHECK(text_is(o, "why_by_server", "it cannot be called back"));
+	o = json_object_array_get_idx(member(member(all, "by_server"), "clients"), 1);
+	CHECK_EQ((unsigned int)json_object_get_double(member(o, "by_server_seconds")), 100);
+	CHECK(!json_object_get_boolean(member(member(all, "by_server"), "more")));
+	json_object_put(all);
+	detour_note(&w->mds, first, 4096, 512, false);
+	check_why(w, "it does not ask for layouts");
+	first->nr_layouts = 1; /* from before the server was started */
+	check_why(w, "it gets layouts and does not use them: it does not reach or find a device, or had an I/O error "
+		     "there");
+	detour_note(&w->mds, first, 100, 4096, false);
+	check_why(w, "its I/O does not begin and end at sectors");
+	detour_note(&w->mds, first, 0, 100, true);
+	check_why(w, "it gets layouts and does not use them: it does not reach or find a device, or had an I/O error "
+		     "there");
+	detour_error(&w->mds, first);
+	check_why(w, "it reported an error of a device");
+	first->layout_refused = NFS4ERR_BADLAYOUT;
+	check_why(w, "what it asked for last cannot be laid out for it");
+	first->layout_refused = NFS4ERR_DELAY;
+	check_why(w, NULL);
+	fiber_sleep_ns((DETOUR_SECONDS + 1) * SECOND);
+	detour(w, 0, 0, &all);
+	json_object_put(all);
+	CHECK(!detour_why(&w->mds, first));
+	for (unsigned int i = 0; i < NR_CLIENTS; i++)
+		detour_note(&w->mds, &w->clients[i], 0, 1, false);
+	o = detour(w, 16, 15, &all);
+	CHECK(text_is(o, "id", "0000000000000394"));
+	CHECK(json_object_get_boolean(member(member(all, "by_server"), "more")));
+	json_object_put(all);
+	w->mds.layouts = NULL;
+	backchannel_release(&w->session);
+	o = ask(w, "status\n");
+	CHECK_EQ(json_object_array_length(member(member(o, "by_server"), "clients")), 0);
+	json_object_put(o);
+	world_stop(w);
+}
+
 /* One that is recalled, and one that is lost and nobody's any more. */
 static FIBER_FN void layouts_body(struct store *s, void *arg)
 {
@@ -431,6 +514,11 @@ static void test_layouts(void **state)
 	world_run(layouts_body);
 }
 
+static void test_detours(void **state)
+{
+	world_run(detours_body);
+}
+
 static void test_nonsense(void **state)
 {
 	world_run(nonsense_body);
@@ -451,7 +539,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),	cmocka_unit_test(test_failed),	 cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_layouts), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_stop),	cmocka_unit_test(test_detours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,23 @@ static FIBER_FN void do_bytes(struct store *s)
 	CHECK_EQ(lab.asked, STATE_READ);
 }
 
+/* Of who reads here it is known, and whether a device would have read that. */
+static FIBER_FN void do_is_noted(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct READ4resok ok;
+
+	lab_fill(&f, 0, 10000, 0);
+	CHECK(!detour_is_on(&lab.mds, &lab.client));
+	CHECK_EQ(lab_read(&f, 4096, 4096, &ok), NFS4_OK);
+	CHECK(detour_is_on(&lab.mds, &lab.client) && !lab.client.detour_is_odd);
+	CHECK_EQ(lab_read(&f, 123, 4096, &ok), NFS4_OK);
+	CHECK(lab.client.detour_is_odd);
+	CHECK_EQ(lab_read(&f, 8192, 4096, &ok), NFS4_OK);
+	CHECK(ok.eof && !lab.client.detour_is_odd);
+	CHECK_EQ(lab.client.nr_reads, 3);
+}
+
 /* Nothing but data and padding comes, and the padding is zeros. */
 static FIBER_FN void do_padding(struct store *s)
 {
@@ -288,6 +305,7 @@ int main(void)
 		LAB_TEST(do_types),
 		LAB_TEST(do_pseudo),
 		LAB_TEST(do_bytes),
+		LAB_TEST(do_is_noted),
 		LAB_TEST(do_padding),
 		LAB_TEST(do_eof_exactly),
 		LAB_TEST(do_eof_not_yet),

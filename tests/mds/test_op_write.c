@@ -54,6 +54,26 @@ static FIBER_FN void do_bytes(struct store *s)
 	lab_expect(&f, 77, sizeof(buf), 77);
 }
 
+/* Of who writes here it is known, and whether a device would have taken that. */
+static FIBER_FN void do_is_noted(struct store *s)
+{
+	struct data_file f = data_file_new(s, "f");
+	struct WRITE4resok ok;
+	uint8_t buf[5000] = { 0 };
+
+	lab.io_status = NFS4ERR_OPENMODE;
+	CHECK_EQ(lab_write(&f, 0, buf, 4096, UNSTABLE4, &ok), NFS4ERR_OPENMODE);
+	CHECK(!detour_is_on(&lab.mds, &lab.client));
+	lab.io_status = NFS4_OK;
+	CHECK_EQ(lab_write(&f, 0, buf, 5000, UNSTABLE4, &ok), NFS4_OK);
+	CHECK(detour_is_on(&lab.mds, &lab.client) && !lab.client.detour_is_odd);
+	CHECK_EQ(lab_write(&f, 0, buf, 1000, UNSTABLE4, &ok), NFS4_OK);
+	CHECK(lab.client.detour_is_odd);
+	CHECK_EQ(lab_write(&f, 0, buf, 4096, UNSTABLE4, &ok), NFS4_OK);
+	CHECK(!lab.client.detour_is_odd);
+	CHECK_EQ(lab.client.nr_writes, 3);
+}
+
 static FIBER_FN void do_neighbours_stay(struct store *s)
 {
 	struct data_file f = data_file_new(s, "f");
@@ -310,28 +330,14 @@ static FIBER_FN void do_advise(struct store *s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LAB_TEST(do_types),
-		LAB_TEST(do_types_of_nothing),
-		LAB_TEST(do_bytes),
-		LAB_TEST(do_neighbours_stay),
-		LAB_TEST(do_gap),
-		LAB_TEST(do_levels),
-		LAB_TEST(do_no_such_level),
-		LAB_TEST(do_durable),
-		LAB_TEST(do_recorded),
-		LAB_TEST(do_nothing),
-		LAB_TEST(do_change_and_times),
-		LAB_TEST(do_too_far),
-		LAB_TEST(do_stateid),
-		LAB_TEST(do_read_only_export),
-		LAB_TEST(do_mode_denies),
-		LAB_TEST(do_set_user_id),
-		LAB_TEST(do_set_group_id),
-		LAB_TEST(do_no_space),
-		LAB_TEST(do_commit),
-		LAB_TEST(do_commit_types),
-		LAB_TEST(do_commit_wraps),
-		LAB_TEST(do_advise),
+		LAB_TEST(do_types),	   LAB_TEST(do_types_of_nothing), LAB_TEST(do_bytes),
+		LAB_TEST(do_is_noted),	   LAB_TEST(do_neighbours_stay),  LAB_TEST(do_gap),
+		LAB_TEST(do_levels),	   LAB_TEST(do_no_such_level),	  LAB_TEST(do_durable),
+		LAB_TEST(do_recorded),	   LAB_TEST(do_nothing),	  LAB_TEST(do_change_and_times),
+		LAB_TEST(do_too_far),	   LAB_TEST(do_stateid),	  LAB_TEST(do_read_only_export),
+		LAB_TEST(do_mode_denies),  LAB_TEST(do_set_user_id),	  LAB_TEST(do_set_group_id),
+		LAB_TEST(do_no_space),	   LAB_TEST(do_commit),		  LAB_TEST(do_commit_types),
+		LAB_TEST(do_commit_wraps), LAB_TEST(do_advise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
