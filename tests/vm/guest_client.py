@@ -2,6 +2,7 @@
 """Kernel clients of one guest, each in a network and a mount name space of its own, with its own path to the disk."""
 
 import ctypes
+import glob
 import os
 import pickle
 import re
@@ -10,7 +11,7 @@ import subprocess
 import time
 import traceback
 
-from guest_lib import sh
+from guest_lib import get, put, recoveries, sh
 
 CLONE_NEWNS = 0x20000
 CLONE_NEWNET = 0x40000000
@@ -79,6 +80,11 @@ class Client:
     def __init__(self, n, links):
         self.n, self.links = n, links
         self.holder = None
+        self.works = []
+
+    @property
+    def address(self):
+        return f"192.0.2.1{self.n}"
 
     @property
     def root(self):
@@ -90,7 +96,7 @@ class Client:
         sh("ip", "netns", "add", f"c{n}")
         sh("ip", "link", "add", f"v{n}", "type", "veth", "peer", "name", "eth0", "netns", f"c{n}")
         sh("ip", "link", "set", f"v{n}", "master", "br0", "up")
-        sh("ip", "-n", f"c{n}", "addr", "add", f"192.0.2.1{n}/24", "dev", "eth0")
+        sh("ip", "-n", f"c{n}", "addr", "add", f"{self.address}/24", "dev", "eth0")
         for card in ("lo", "eth0"):
             sh("ip", "-n", f"c{n}", "link", "set", card, "up")
         read_end, write_end = os.pipe()
@@ -122,6 +128,9 @@ class Client:
             if link != "-":
                 os.symlink(device, f"/dev/disk/by-id/{link}")
         sh("mount", "-t", "sysfs", "s", "/sys")
+        # Only the server has these; blkmapd looks at all disks.
+        for device in glob.glob("/dev/dm-*"):
+            sh("mount", "--bind", "/dev/null", device)
         with open("/sys/fs/nfs/net/nfs_client/identifier", "w", encoding="ascii") as file:
             file.write(f"client{self.n}")
         if blkmapd:
@@ -139,7 +148,9 @@ class Client:
                 check_call(libc.setns(space.fileno(), flag), "setns")
 
     def start(self, function, *args):
-        return Work(self._enter, function, args)
+        work = Work(self._enter, function, args)
+        self.works = [w for w in self.works if w.result is None] + [work]
+        return work
 
     def run(self, function, *args, limit=240):
         return self.start(function, *args).wait(limit)
@@ -160,8 +171,36 @@ class Client:
     def mend(self):
         sh("ip", "link", "set", f"v{self.n}", "up")
 
+    def kill(self):
+        """All that runs there."""
+        for work in self.works:
+            if not work.done():
+                os.kill(work.pid, signal.SIGKILL)
+
+    def reboot(self):
+        """Its kernel forgets the mount without a word to the server, which it can't reach, and it begins anew."""
+        self.run(forget)
+        for work in self.works:
+            work.failure()
+        os.kill(self.holder, signal.SIGKILL)
+        os.waitpid(self.holder, 0)
+        sh("ip", "link", "del", f"v{self.n}")
+        sh("ip", "netns", "del", f"c{self.n}")
+        self.up(blkmapd=False)
+
     def counters(self, at="/mnt"):
         return self.run(read_counters, at)
+
+    def recoveries(self):
+        """How often it had to make itself known to the server, by operation."""
+        return recoveries(self.run(get, "/proc/self/net/rpc/nfs").decode())
+
+
+def forget():
+    """Requests of the mount fail from now on (Linux 6.5), so it can go."""
+    for shutdown in glob.glob("/sys/fs/nfs/*/shutdown"):
+        put(shutdown, b"1")
+    sh("umount", "-f", "-l", "/mnt")
 
 
 def read_counters(at):

@@ -151,13 +151,15 @@ nvme_up() {
 	done
 }
 
-# Devices without reservations, the same for all.
+# Devices without reservations, the same for all clients.  The server's is one of its own over them, which can be cut off.
 block_up() {
-	local disk device i
-	modprobe loop
+	local disk device name i
+	modprobe -a loop dm_mod
 	for disk; do
 		device=$(losetup -f --show "$(backing "$disk")")
-		echo "disk ${disk%:*} -" $(for i in $(seq "$paths"); do echo "$device"; done)
+		name=server.$(basename "$device")
+		dmsetup create --noudevsync --noudevrules "$name" --table "0 $(blockdev --getsz "$device") linear $device 0"
+		echo "disk ${disk%:*} - /dev/mapper/$name" $(for i in $(seq 2 "$paths"); do echo "$device"; done)
 	done
 }
 

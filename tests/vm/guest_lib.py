@@ -78,6 +78,16 @@ def cpu_of(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# Positions in the line "proc4" of /proc/net/rpc/nfs.
+COUNTED = {"EXCHANGE_ID": 38, "CREATE_SESSION": 39, "RECLAIM_COMPLETE": 43}
+
+
+def recoveries(rpc_nfs):
+    """How often clients had to make themselves known to a server, by the text of their name space's /proc/net/rpc/nfs."""
+    counts = re.search(r"^proc4 \d+ (.*)$", rpc_nfs, re.M).group(1).split()
+    return {name: int(counts[position]) for name, position in COUNTED.items()}
+
+
 def drop_caches():
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w") as file:

@@ -16,7 +16,7 @@ import traceback
 
 import guest_tests  # noqa: F401 (importing registers the tests)
 import guest_load  # noqa: F401
-from guest_lib import Skip, TESTS, get, put, same, sh, test
+from guest_lib import Skip, TESTS, get, put, recoveries, same, sh, test
 
 
 
@@ -77,18 +77,12 @@ def knfsd_up(args):
     sh("rpc.nfsd", "-N", "3", "-V", "4", "--grace-time", "10", "--lease-time", "10", "8")
 
 
-# Positions in the line "proc4" of /proc/net/rpc/nfs.
-COUNTED = {"EXCHANGE_ID": 38, "CREATE_SESSION": 39, "RECLAIM_COMPLETE": 43}
-
-
-def recoveries():
+def all_recoveries():
     """How often the clients had to make themselves known to the server, since boot."""
     found = {}
     for n in (1, 2):
         text = sh("nsenter", f"--net=/run/netns/c{n}", "cat", "/proc/self/net/rpc/nfs")
-        counts = re.search(r"^proc4 \d+ (.*)$", text, re.M).group(1).split()
-        for name, position in COUNTED.items():
-            found[f"{name} by client {n}"] = int(counts[position])
+        found |= {f"{name} by client {n}": count for name, count in recoveries(text).items()}
     return found
 
 
@@ -140,7 +134,7 @@ def run(setup, names):
     kills = setup.args.kill and any(TESTS[n][3] for n in names)
     for name in sorted(names, key=lambda n: TESTS[n][3]):
         if kills and TESTS[name][3] and not os.path.exists("/out/kill"):
-            before, killed_before = recoveries(), kill_count()
+            before, killed_before = all_recoveries(), kill_count()
             put("/out/kill", b"")
         started = time.monotonic()
         messages = len(kernel_messages())
@@ -158,7 +152,7 @@ def run(setup, names):
         os.unlink("/out/kill")
         time.sleep(1)
         count = kill_count() - killed_before
-        after = recoveries()
+        after = all_recoveries()
         news = [f"{k} {after[k] - before[k]} times" for k in after if after[k] != before[k]]
         verdict = "FAILED" if news or count == 0 else "ok"
         failed += verdict == "FAILED"

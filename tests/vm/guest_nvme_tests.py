@@ -7,7 +7,7 @@ import os
 from guest_lib import MIB, same, sh
 from guest_pattern import check_ranges, read_at, write_ranges
 from guest_scenario import scenario
-from guest_share_tests import poke, test_death
+from guest_death_tests import poke, test_death
 
 NVME = ("nvme",)
 WRITE_EXCLUSIVE = (3, 5)  # registrants only, all registrants

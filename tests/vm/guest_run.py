@@ -14,6 +14,7 @@ import traceback
 
 import guest_sharing  # noqa: F401 (importing registers the scenarios, in this order)
 import guest_share_tests  # noqa: F401
+import guest_death_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh
@@ -38,12 +39,13 @@ def blocked(path):
 
 
 class Run:
-    def __init__(self, kind, chosen, server):
-        self.kind = kind
+    def __init__(self, chosen, args):
+        self.kind = args.type
         self.chosen = chosen
         self.failed = 0
         disks = sorted({disk for s in chosen for disk in s.disks}, key=lambda d: [d != "main", d])
-        self.world = World(kind, disks, max(s.clients for s in chosen), SERVERS[server])
+        self.world = World(args.type, disks, max(s.clients for s in chosen), SERVERS[args.server])
+        self.world.long = args.long
 
     def report(self, verdict, name, seconds, why, notes):
         self.failed += verdict == "FAILED"
@@ -119,7 +121,7 @@ def choose(args):
     if args.scenarios:
         chosen = [s for s in chosen if s.name in args.scenarios]
     elif args.smoke:
-        chosen = [s for s in chosen if s.smoke]
+        chosen = [s for s in chosen if s.smoke or args.type in s.smoke_on]
     volumes = list(dict.fromkeys(s.volume() for s in chosen))
     return sorted(chosen, key=lambda s: volumes.index(s.volume()))
 
@@ -128,15 +130,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--type", default="scsi")
     parser.add_argument("--server", default="lamina")
     parser.add_argument("scenarios", nargs="*")
     args = parser.parse_args()
     if args.list:
         for s in SCENARIOS.values():
-            marks = ("" if s.types == ALL_TYPES else f"  [{', '.join(s.types)}]") + ("  [smoke]" if s.smoke else "")
-            marks += "  [also knfsd]" if "knfsd" in s.servers else ""
-            print(f"{s.name:12} {s.function.__doc__}{marks}")
+            marks = [", ".join(s.types)] if s.types != ALL_TYPES else []
+            marks += ["smoke"] if s.smoke else [f"smoke: {', '.join(s.smoke_on)}"] if s.smoke_on else []
+            marks += ["also knfsd"] if "knfsd" in s.servers else []
+            print(f"{s.name:12} {s.function.__doc__}" + "".join(f"  [{mark}]" for mark in marks))
         return 0
     chosen = choose(args)
     if not chosen:
@@ -147,7 +151,7 @@ def main():
     sh("dmesg", "--console-level", "emerg")
     sh("modprobe", "-a", "bridge", "veth", "nfsv4", "blocklayoutdriver")
     started = time.monotonic()
-    run = Run(args.type, chosen, args.server)
+    run = Run(chosen, args)
     run.world.up()
     print(f"--- Linux {os.uname().release}, {args.type} layouts, server {args.server}, up after {time.monotonic() - started:.0f} s", flush=True)
     run.all()

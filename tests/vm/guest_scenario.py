@@ -27,6 +27,7 @@ class Scenario:
     fresh: bool = False
     smoke: bool = False
     servers: tuple = ("lamina",)
+    smoke_on: tuple = ()  # of these types only
     seconds: int = 900
 
     def volume(self):

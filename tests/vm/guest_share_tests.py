@@ -4,10 +4,10 @@
 import os
 import time
 
-from guest_lib import MIB, noise, put, same, sh
+from guest_lib import MIB, noise, put, same
 from guest_pattern import (buffered, check_bytes, check_ranges, clone, direct, fallocate, make_empty, pattern,
                            read_at, write_at, write_ranges)
-from guest_scenario import RESERVED, scenario
+from guest_scenario import scenario
 
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 
@@ -198,135 +198,6 @@ def orphans_gone(world, limit=60):
         if time.monotonic() > end:
             raise AssertionError(f"{world.server.status()['volume']['orphans']} orphans after {limit} s")
         time.sleep(0.5)
-
-
-def rewrite_for(path, tag, seconds, opener, ranges):
-    """Each range of at most 1 MiB again and again, with fsync after each round.  Returns the tag of the last round."""
-    fd = opener(path)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        tag += 1
-        for offset, length in ranges:
-            write_at(fd, offset, pattern(tag, offset, length))
-        os.fsync(fd)
-    os.close(fd)
-    return tag
-
-
-def make_files(path, seconds):
-    """New small files, each written and closed; returns how many."""
-    os.mkdir(path)
-    end = time.monotonic() + seconds
-    nr = 0
-    while time.monotonic() < end:
-        write_ranges(f"{path}/{nr}", nr + 1, [(0, 64 << 10)], buffered if nr % 2 else direct)
-        nr += 1
-    return nr
-
-
-def check_files(path, nr):
-    for i in range(nr):
-        check_ranges(f"{path}/{i}", [(0, 64 << 10, (i + 1,))], 64 << 10)
-
-
-@scenario()
-def test_restart(world):
-    """the server is killed every 5 seconds under two clients that write: nobody notices, the data is right"""
-    a, b = world.clients
-    seconds = 30
-    stripes = [[(i * MIB, MIB) for i in range(first, 16, 2)] for first in (0, 1)]
-    shared = f"{world.dir}/shared"
-    a.run(make_empty, shared)
-    works = [a.start(rewrite_for, shared, 1000, seconds, direct, stripes[0]),
-             b.start(rewrite_for, shared, 2000, seconds, direct, stripes[1]),
-             a.start(rewrite_for, f"{world.dir}/own", 3000, seconds, buffered, [(0, MIB), (5 * MIB, MIB)]),
-             b.start(make_files, f"{world.dir}/files", seconds)]
-    for kills in range(1, seconds // 5 + 1):
-        time.sleep(5)
-        world.server.kill()
-    tags = [work.wait() for work in works]
-    world.note(f"killed {kills} times; rounds {tags[0] - 1000}, {tags[1] - 2000}, {tags[2] - 3000}; {tags[3]} files")
-    world.drop_caches()
-    for client in (a, b):
-        client.run(check_ranges, shared, [(at, n, (tags[i],)) for i in (0, 1) for at, n in stripes[i]], 16 * MIB)
-    b.run(check_ranges, f"{world.dir}/own", [(0, MIB, (tags[2],)), (MIB, 4 * MIB, (0,)), (5 * MIB, MIB, (tags[2],))], 6 * MIB)
-    a.run(check_files, f"{world.dir}/files", tags[3])
-    world.unfenced()
-
-
-STALL = 6
-
-
-def write_until_stalled(path, tag, size, chunk):
-    """Writes chunks again and again, until one takes long: (its offset, seconds, error or None)."""
-    fd = direct(path)
-    while True:
-        for offset in range(0, size, chunk):
-            began, error = time.monotonic(), None
-            try:
-                write_at(fd, offset, pattern(tag, offset, chunk))
-            except OSError as e:
-                error = str(e)
-            if error or time.monotonic() - began > STALL:
-                return offset, time.monotonic() - began, error
-
-
-def poke(device):
-    """Writes the first block of the disk over itself, on this client's own path: (worked, what was said)."""
-    try:
-        fd = os.open(device, os.O_WRONLY | os.O_DIRECT)
-        with open("/tmp/first", "rb") as file:
-            write_at(fd, 0, file.read())
-        os.close(fd)
-    except OSError as e:
-        return False, e.strerror
-    return True, None
-
-
-@scenario(types=RESERVED)
-def test_death(world):
-    """a writing client is cut off: fenced at the other's wish, its late writes fail, the other's data is right; comes back"""
-    a, b = world.clients
-    world.may_complain = True
-    path, half, chunk = f"{world.dir}/file", 4 * MIB, 256 << 10
-    a.run(write_ranges, path, 1, [(0, 2 * half)])
-    # The label, which nobody changes; read on the server's path, which may do that.
-    sh("dd", f"if={world.device}", "of=/tmp/first", "bs=4096", "count=1", "iflag=direct")
-    same(a.run(poke, world.device_of(a)), (True, None), "a raw write before the fence")
-    world.log("cut")
-    late = a.start(write_until_stalled, path, 2, half, chunk)
-    time.sleep(3)
-    a.cut()
-    started = time.monotonic()
-    b.run(write_ranges, path, 3, [(half, half)], limit=100)
-    world.note(f"the other client waited {time.monotonic() - started:.1f} s")
-    world.same_keys("keys after the fence", gone=a)
-    world.log("keys looked at")
-    same(len(world.server.status()["layouts"]["fences"]), 1, "fences")
-    worked, said = a.run(poke, world.device_of(a))
-    world.note(f"a raw write of the fenced client: {said}")
-    same(worked, False, "a raw write after the fence")
-    b.run(write_ranges, path, 4, [(0, half)], limit=100)
-    world.log("other half written by the other")
-    world.drop_caches()
-    b.run(check_ranges, path, [(0, half, (4,)), (half, half, (3,))], 2 * half)
-    a.mend()
-    world.log("mended")
-    offset, seconds, error = late.wait(400)
-    world.note(f"its write under way at the cut took {seconds:.1f} s: {error or 'done in the end'}")
-    world.drop_caches()
-    wanted = [(0, offset, (4,)), (offset, chunk, (2, 4)), (offset + chunk, half - offset - chunk, (4,)), (half, half, (3,))]
-    b.run(check_ranges, path, wanted, 2 * half)
-    # It works at once, through the server as long as the kernel avoids the disk, and with layouts after a new mount.
-    a.run(write_ranges, f"{world.dir}/back", 5, [(0, MIB)])
-    b.run(check_ranges, f"{world.dir}/back", [(0, MIB, (5,))], MIB)
-    world.umount(a)
-    world.mount()
-    before = a.counters()
-    a.run(write_ranges, f"{world.dir}/again", 6, [(0, 4 * MIB)])
-    world.cost(a, before, "after a new mount", least_gets=1)
-    b.run(check_ranges, f"{world.dir}/again", [(0, 4 * MIB, (6,))], 4 * MIB)
-    world.unfenced()
 
 
 @scenario()

@@ -12,6 +12,7 @@ import time
 
 from guest_client import Client, SERVER
 from guest_lib import put, registered, same, sh
+from guest_path import PATHS
 from guest_pattern import BLOCK, first_wrong, write_ranges
 from guest_scenario import DISKS
 from guest_server import Lamina
@@ -46,6 +47,7 @@ class World:
         self.notes = []
         self.dir = None
         self.may_complain = False
+        self.long = False
 
     def up(self):
         sh("ip", "link", "add", "br0", "type", "bridge")
@@ -62,6 +64,18 @@ class World:
     def device_of(self, client, disk=0):
         """A disk of the volume on the client's path."""
         return self.disks[self.volume[0][disk]][2][client.n - 1]
+
+    def path(self, client=None):
+        """The way that a client, or the server, has to all disks."""
+        index = client.n if client else 0
+        return PATHS[self.kind](index + 1, [(server, *others)[index] for _, server, others in self.disks.values()])
+
+    def renew(self, client):
+        """A new path for a client that begins anew; devices that were open are gone."""
+        path = self.path(client)
+        path.renew()
+        for (link, _, others), device in zip(self.disks.values(), path.devices):
+            others[client.n - 1] = client.links[link] = device
 
     def serve(self, volume):
         """A new, empty volume; clients of the old one must be gone."""

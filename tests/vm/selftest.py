@@ -12,6 +12,7 @@ import unittest
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 
+from guest_lib import recoveries
 from guest_pattern import BLOCK, first_wrong, pattern
 from guest_world import BAD_MESSAGES, HARMLESS, World
 
@@ -68,6 +69,13 @@ class Messages(unittest.TestCase):
 
     def test_harmless(self):
         self.assertTrue(HARMLESS.search("pNFS: failed to open device /dev/disk/by-id/dm-uuid-mpath-0x6001 (-2)"))
+
+
+class Recoveries(unittest.TestCase):
+    def test_of_one_client(self):
+        counts = list(range(100, 170))
+        text = f"net 1 2 3 4\nrpc 5 0 5\nproc3 22 {' '.join('9' * 22)}\nproc4 70 {' '.join(map(str, counts))}\n"
+        self.assertEqual(recoveries(text), {"EXCHANGE_ID": 138, "CREATE_SESSION": 139, "RECLAIM_COMPLETE": 143})
 
 
 class Matrix(unittest.TestCase):
