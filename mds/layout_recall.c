@@ -14,6 +14,7 @@
 #include "dev/fiber.h"
 #include "dev/log.h"
 #include "mds/config.h"
+#include "mds/op_layout.h"
 
 #define RECALLS_MAX    1024u		   /* fibers */
 #define RECALLS_CLIENT 64u		   /* of them for one client: who is slow holds up nobody else's */
@@ -214,9 +215,15 @@ static FIBER_FN int recall_held(const struct recall *r, const struct layout_rang
 
 static FIBER_FN int recall_step(const struct recall *r, const struct layout_range *range)
 {
+	const struct layout *layout;
+
 	if (layout_range_has(range, GRANT_HELD))
 		return recall_held(r, range);
 	r->mds->layouts->counts.lates++;
+	layout = layout_range_find(range);
+	/* After its last close nothing comes late, nowhere. */
+	if (layout && !layout_is_open(layout->file, r->client, true))
+		return layout_settle(r->mds, r->number, 0, GRANT_END);
 	return layout_settle(r->mds, r->number, range->first, range->end);
 }
 

@@ -22,8 +22,8 @@ bool layout_range_has(const struct layout_range *range, uint32_t bits);
 
 /* layout_revoke.c */
 /*
- * Take @bits away in the range; with @late, what loses GRANT_RW becomes GRANT_LATE.  A layout of which nothing is
- * left is gone.  0, also if it was gone already; the volume's errors; -ENOMEM, -E2BIG.
+ * Take @bits away in the range; with @late, what loses GRANT_RW and is not committed becomes GRANT_LATE.  A layout of
+ * which nothing is left is gone.  0, also if it was gone already; the volume's errors; -ENOMEM, -E2BIG.
  */
 FIBER_FN int layout_take(const struct layout_range *range, uint32_t bits, bool late) MUST_CHECK;
 /* All that @client holds is lost from now on, durably: revoked, and still binding. */
@@ -41,6 +41,11 @@ uint64_t layout_lost_next(const struct mds *mds, uint64_t key, uint64_t *ret_ino
 FIBER_FN int layout_lost_end(struct mds *mds, uint64_t number) MUST_CHECK;
 /* Out of all tables, and freed. */
 void layout_forget(struct mds *mds, struct layout *layout);
+
+/* layout_settle.c */
+/* In a body: what is late in [@first, @end) of @grants and committed is not late any more. */
+int layout_settle_written(struct txn *txn, uint64_t ino, uint64_t first, uint64_t end, struct grants *grants)
+	MUST_CHECK;
 
 /* layout_lost.c */
 /* The host of @layout, which is lost, is to be fenced; @address is for people, and may be NULL. */

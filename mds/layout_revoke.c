@@ -50,6 +50,8 @@ static int take_body(struct txn *txn, void *arg)
 	if (!layout || !grants_find(&layout->grants, w->range->first, w->range->end, w->bits))
 		return -ENOENT;
 	err = grants_take(&layout->grants, w->range->first, w->range->end, w->bits, w->late, &w->grants);
+	if (!err && w->late)
+		err = layout_settle_written(txn, layout->ino, w->range->first, w->range->end, &w->grants);
 	if (err)
 		return err;
 	if (w->grants.nr == 0)

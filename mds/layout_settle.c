@@ -11,10 +11,58 @@
 #include "dev/fiber.h"
 #include "dev/log.h"
 #include "extent/data.h"
+#include "extent/map.h"
 #include "mds/layout_recall_int.h"
 #include "mds/op_layout.h"
 
 #define SETTLE_FIBERS_MAX 64u /* more are left to whoever needs the blocks */
+
+#define SETTLE_LOOK	  64u /* extents that are looked at in one run */
+
+/* Whether all of it is committed: then nothing can come late, and no space is to be given back. */
+static int settle_is_written(struct txn *txn, uint64_t ino, const struct grant *run, bool *ret_written)
+{
+	struct map_extent extents[SETTLE_LOOK];
+	uint64_t end = run->blk;
+	unsigned int nr;
+	int err;
+
+	*ret_written = false;
+	err = map_read(txn, ino, MAP_DATA, run->blk, run->nr, SETTLE_LOOK, extents, &nr);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (extents[i].state != MAP_WRITTEN || extents[i].shared)
+			return 0;
+		end = extents[i].blk + extents[i].nr;
+	}
+	*ret_written = end == run->blk + run->nr;
+	return 0;
+}
+
+int layout_settle_written(struct txn *txn, uint64_t ino, uint64_t first, uint64_t end, struct grants *grants)
+{
+	const struct grant *run;
+
+	while (first < end && (run = grants_find(grants, first, end, GRANT_LATE))) {
+		const struct grant late = *run;
+		struct grants next;
+		bool written;
+		int err;
+
+		first = late.blk + late.nr;
+		err = settle_is_written(txn, ino, &late, &written);
+		if (!err && !written)
+			continue;
+		if (!err)
+			err = grants_take(grants, late.blk, first, GRANT_LATE, false, &next);
+		if (err)
+			return err;
+		grants_release(grants);
+		*grants = next;
+	}
+	return 0;
+}
 
 /* Give back the fresh space of what is late. */
 static FIBER_FN int settle_space(const struct layout_range *range)

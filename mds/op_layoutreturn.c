@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "extent/map.h"
 #include "mds/layout_recall_int.h"
 #include "mds/op_layout.h"
 #include "mds/ops.h"
@@ -54,55 +53,6 @@ static nfsstat4 layoutreturn_find(struct layoutreturn *w)
 	return w->layout ? NFS4_OK : NFS4ERR_BAD_STATEID;
 }
 
-#define LAYOUTRETURN_LOOK 64u /* extents that are looked at in one run */
-
-/* Whether all of it is committed: then nothing can come late, and no space is to be given back. */
-static int layoutreturn_is_written(struct txn *txn, uint64_t ino, const struct grant *run, bool *ret_written)
-{
-	struct map_extent extents[LAYOUTRETURN_LOOK];
-	uint64_t end = run->blk;
-	unsigned int nr;
-	int err;
-
-	*ret_written = false;
-	err = map_read(txn, ino, MAP_DATA, run->blk, run->nr, LAYOUTRETURN_LOOK, extents, &nr);
-	if (err)
-		return err;
-	for (unsigned int i = 0; i < nr; i++) {
-		if (extents[i].state != MAP_WRITTEN || extents[i].shared)
-			return 0;
-		end = extents[i].blk + extents[i].nr;
-	}
-	*ret_written = end == run->blk + run->nr;
-	return 0;
-}
-
-/* What is late and committed goes. */
-static int layoutreturn_drop_written(struct txn *txn, struct layoutreturn *w)
-{
-	uint64_t at = w->first;
-	const struct grant *run;
-
-	while (at < w->end && (run = grants_find(&w->grants, at, w->end, GRANT_LATE))) {
-		const struct grant late = *run;
-		struct grants next;
-		bool written;
-		int err;
-
-		at = late.blk + late.nr;
-		err = layoutreturn_is_written(txn, w->layout->ino, &late, &written);
-		if (!err && !written)
-			continue;
-		if (!err)
-			err = grants_take(&w->grants, late.blk, at, GRANT_LATE, false, &next);
-		if (err)
-			return err;
-		grants_release(&w->grants);
-		w->grants = next;
-	}
-	return 0;
-}
-
 /* The grants as they will be. */
 static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
 {
@@ -116,7 +66,7 @@ static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
 	/* Without an open nothing is late, but the space must be given back. */
 	w->is_late = !may_commit;
 	err = grants_take(&w->layout->grants, w->first, w->end, w->bits, true, &w->grants);
-	return err ? err : layoutreturn_drop_written(txn, w);
+	return err ? err : layout_settle_written(txn, w->layout->ino, w->first, w->end, &w->grants);
 }
 
 static int layoutreturn_body(struct txn *txn, void *arg)

@@ -309,6 +309,37 @@ static FIBER_FN void test_close_without_a_return(struct nfs_test *t)
 	pnfs_peer_free(peer);
 }
 
+/*
+ * A client that has nothing in use answers a recall so, and sends no LAYOUTRETURN: blocks that it has committed are
+ * then another's in one piece, and not one after the other as far as each is asked for.
+ */
+static FIBER_FN void test_no_match_of_committed_blocks(struct nfs_test *t)
+{
+	struct two w;
+
+	two_open(t, &w);
+	pnfs_peer_get(&w.fa, RW, 0, 16 * B, 16 * B, NFS4_OK);
+	w.a->manner = PNFS_NO_MATCH;
+	pnfs_peer_get(&w.fb, RW, 0, 16 * B, B, NFS4_OK);
+	NFS_CHECK_EQ(t, w.a->nr_recalls, 1);
+	NFS_CHECK_EQ(t, w.fb.got.len, 16 * B);
+	two_close(&w);
+}
+
+/* So are those that it may have written, when it has closed the file. */
+static FIBER_FN void test_no_match_after_close(struct nfs_test *t)
+{
+	struct two w;
+
+	two_open(t, &w);
+	pnfs_peer_get(&w.fa, RW, 16 * B, 16 * B, 16 * B, NFS4_OK);
+	w.a->manner = PNFS_NO_MATCH;
+	pnfs_peer_close(&w.fa, NFS4_OK);
+	pnfs_peer_get(&w.fb, RW, 16 * B, 16 * B, B, NFS4_OK);
+	NFS_CHECK_EQ(t, w.fb.got.len, 16 * B);
+	two_close(&w);
+}
+
 /* FREE_STATEID of what is held is refused (18.38.3). */
 static FIBER_FN void test_free_stateid(struct nfs_test *t)
 {
@@ -351,6 +382,8 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_space_comes_back, "RFC 8154, 2.3.1"),
 	NFS_TEST(test_returned_space_is_not_shown, "RFC 8154, 2.3.1"),
 	NFS_TEST(test_close_without_a_return, "RFC 8881, 18.43.3"),
+	NFS_TEST(test_no_match_of_committed_blocks, "RFC 8881, 20.3.3"),
+	NFS_TEST(test_no_match_after_close, "RFC 8881, 20.3.3"),
 	NFS_TEST(test_free_stateid, "RFC 8881, 18.38.3"),
 	NFS_TEST(test_destroy_clientid, "RFC 8881, 18.50.3"),
 };

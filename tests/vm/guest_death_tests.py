@@ -70,6 +70,7 @@ class Load:
         others = [work.wait(400) for work in self.others]
         world.note(f"rounds {', '.join(str(tag % 1000) for tag in tags)}; of their own files {', '.join(map(str, others[::2]))}; "
                    f"small files {', '.join(map(str, others[1::2]))}")
+        same([tag % 1000 for tag in tags if tag % 1000 < 2], [], "rounds of clients that were kept waiting")
         for client, (known, counters) in zip(world.clients, self.before):
             same(client.recoveries(), known, f"what client {client.n} sent to make itself known")
             world.cost(client, counters, f"client {client.n}", least_gets=1)
@@ -133,6 +134,92 @@ def test_powercut(world):
     load.end()
     world.note(f"cut off {cuts} times")
     gone_clean(world)
+
+
+def by_server(world, client):
+    """Why a client goes through the server, as status and clients say it; None if both do not say that it does."""
+    address = f"{client.address}:"
+    listed = [c for c in world.server.status()["by_server"]["clients"] if c["address"].startswith(address)]
+    known = [c for c in world.server.ask("clients")["clients"] if (c["address"] or "").startswith(address)]
+    same(len(known), 1, f"clients at {address}")
+    if not listed:
+        return known[0]["why_by_server"]
+    same(listed[0]["why_by_server"], known[0]["why_by_server"], "why, by lamina clients and by lamina status")
+    why = listed[0]["why_by_server"] or "for no reason"
+    same(f"client {listed[0]['id']}" in sh(LAMINA, "status"), True, "lamina status shows the client")
+    return why
+
+
+def went_by_server(client, before):
+    now = client.counters()
+    return now.get("READ", 0) > before.get("READ", 0) and now.get("WRITE", 0) > before.get("WRITE", 0)
+
+
+def straight_again(world, client, path):
+    """Without a new mount: Linux asks again 120 s after the last error."""
+    started = time.monotonic()
+    while True:
+        before = client.counters()
+        client.run(write_ranges, path, 9, [(0, MIB)])
+        if client.counters().get("WRITE", 0) == before.get("WRITE", 0):
+            break
+        if time.monotonic() - started > 400:
+            raise AssertionError("the client does not come back to its device")
+        time.sleep(5)
+    world.note(f"back at its device after {time.monotonic() - started:.0f} s")
+    waited(lambda: by_server(world, client) is None, "status without the client", limit=300)
+
+
+@scenario(types=RESERVED)
+def test_pathlost(world):
+    """a client loses its path to the disk: goes through the server, which says so all the time; then straight again"""
+    a, b = world.clients
+    world.may_complain = True
+    names = {"direct": direct, "buffered": buffered}
+    paths = {name: f"{world.dir}/{name}" for name in names}
+    whole = [(0, MIB), (MIB, MIB)]
+    for name, path in paths.items():
+        a.run(write_ranges, path, 1, whole)
+    if os.path.exists(STOP):
+        os.unlink(STOP)
+    same(by_server(world, a), None, "before the loss, why it goes through the server")
+    works = {name: a.start(rewrite, paths[name], 100, opener, whole) for name, opener in names.items()}
+    time.sleep(3)
+    same(by_server(world, a), None, "before the loss, why it goes through the server")
+    before = a.counters()
+    path = world.path(a)
+    path.cut()
+    waited(lambda: a.counters().get("WRITE", 0) > before.get("WRITE", 0) + 4, "WRITE through the server")
+    for _ in range(5):
+        why = by_server(world, a)
+        same("does not use them" in (why or ""), True, f"why it goes through the server ({why})")
+        same(by_server(world, b), None, "why the other does")
+        time.sleep(1)
+    put(STOP, b"")
+    tags = {name: work.wait() for name, work in works.items()}
+    a.run(write_ranges, f"{world.dir}/new", 7, [(0, MIB)], buffered)
+    world.note(f"why: {why}; rounds {', '.join(f'{name} {tag - 100}' for name, tag in tags.items())}")
+    world.cost(a, before, "without its path", through=None)
+    world.same_keys("keys while the path is lost")
+    world.drop_caches()
+    a.run(check_ranges, paths["direct"], [(0, 2 * MIB, (tags["direct"],))], 2 * MIB)
+    for name, tag in tags.items():
+        b.run(check_ranges, paths[name], [(0, 2 * MIB, (tag,))], 2 * MIB)
+        world.on_disk(paths[name], [(0, 2 * MIB, (tag,))])
+    b.run(check_ranges, f"{world.dir}/new", [(0, MIB, (7,))], MIB)
+    path.mend()
+    same(by_server(world, a) is None, False, "who went through the server is still shown")
+    if world.long:
+        straight_again(world, a, paths["direct"])
+    world.umount(a)
+    world.mount()
+    before = a.counters()
+    a.run(write_ranges, paths["direct"], 8, whole)
+    a.run(check_ranges, paths["buffered"], [(0, 2 * MIB, (tags["buffered"],))], 2 * MIB)
+    world.cost(a, before, "with its path again", least_gets=1)
+    same(by_server(world, a), None, "at the end, why it goes through the server")
+    b.run(check_ranges, paths["direct"], [(0, 2 * MIB, (8,))], 2 * MIB)
+    world.unfenced()
 
 
 STALL = 6
@@ -250,95 +337,9 @@ def test_killed(world):
     wanted = [(0, half, (5,)), (half, half, (4,))]
     a.run(check_ranges, path, wanted, 2 * half)
     a.run(write_ranges, path, 6, [(0, half)])
-    world.cost(a, before, "after the reboot", least_gets=1)
+    world.cost(a, before, "after the reboot", least_gets=1, most_gets=20)
     world.drop_caches()
     wanted = [(0, half, (6,)), (half, half, (4,))]
     b.run(check_ranges, path, wanted, 2 * half)
     world.on_disk(path, wanted)
-    world.unfenced()
-
-
-def by_server(world, client):
-    """Why a client goes through the server, as status and clients say it; None if both do not say that it does."""
-    address = f"{client.address}:"
-    listed = [c for c in world.server.status()["by_server"]["clients"] if c["address"].startswith(address)]
-    known = [c for c in world.server.ask("clients")["clients"] if (c["address"] or "").startswith(address)]
-    same(len(known), 1, f"clients at {address}")
-    if not listed:
-        return known[0]["why_by_server"]
-    same(listed[0]["why_by_server"], known[0]["why_by_server"], "why, by lamina clients and by lamina status")
-    why = listed[0]["why_by_server"] or "for no reason"
-    same(f"client {listed[0]['id']}" in sh(LAMINA, "status"), True, "lamina status shows the client")
-    return why
-
-
-def went_by_server(client, before):
-    now = client.counters()
-    return now.get("READ", 0) > before.get("READ", 0) and now.get("WRITE", 0) > before.get("WRITE", 0)
-
-
-def straight_again(world, client, path):
-    """Without a new mount: Linux asks again 120 s after the last error."""
-    started = time.monotonic()
-    while True:
-        before = client.counters()
-        client.run(write_ranges, path, 9, [(0, MIB)])
-        if client.counters().get("WRITE", 0) == before.get("WRITE", 0):
-            break
-        if time.monotonic() - started > 400:
-            raise AssertionError("the client does not come back to its device")
-        time.sleep(5)
-    world.note(f"back at its device after {time.monotonic() - started:.0f} s")
-    waited(lambda: by_server(world, client) is None, "status without the client", limit=300)
-
-
-@scenario(types=RESERVED)
-def test_pathlost(world):
-    """a client loses its path to the disk: goes through the server, which says so all the time; then straight again"""
-    a, b = world.clients
-    world.may_complain = True
-    names = {"direct": direct, "buffered": buffered}
-    paths = {name: f"{world.dir}/{name}" for name in names}
-    whole = [(0, MIB), (MIB, MIB)]
-    for name, path in paths.items():
-        a.run(write_ranges, path, 1, whole)
-    if os.path.exists(STOP):
-        os.unlink(STOP)
-    same(by_server(world, a), None, "before the loss, why it goes through the server")
-    works = {name: a.start(rewrite, paths[name], 100, opener, whole) for name, opener in names.items()}
-    time.sleep(3)
-    same(by_server(world, a), None, "before the loss, why it goes through the server")
-    before = a.counters()
-    path = world.path(a)
-    path.cut()
-    waited(lambda: a.counters().get("WRITE", 0) > before.get("WRITE", 0) + 4, "WRITE through the server")
-    for _ in range(5):
-        why = by_server(world, a)
-        same("does not use them" in (why or ""), True, f"why it goes through the server ({why})")
-        same(by_server(world, b), None, "why the other does")
-        time.sleep(1)
-    put(STOP, b"")
-    tags = {name: work.wait() for name, work in works.items()}
-    a.run(write_ranges, f"{world.dir}/new", 7, [(0, MIB)], buffered)
-    world.note(f"why: {why}; rounds {', '.join(f'{name} {tag - 100}' for name, tag in tags.items())}")
-    world.cost(a, before, "without its path", through=None)
-    world.same_keys("keys while the path is lost")
-    world.drop_caches()
-    a.run(check_ranges, paths["direct"], [(0, 2 * MIB, (tags["direct"],))], 2 * MIB)
-    for name, tag in tags.items():
-        b.run(check_ranges, paths[name], [(0, 2 * MIB, (tag,))], 2 * MIB)
-        world.on_disk(paths[name], [(0, 2 * MIB, (tag,))])
-    b.run(check_ranges, f"{world.dir}/new", [(0, MIB, (7,))], MIB)
-    path.mend()
-    same(by_server(world, a) is None, False, "who went through the server is still shown")
-    if world.long:
-        straight_again(world, a, paths["direct"])
-    world.umount(a)
-    world.mount()
-    before = a.counters()
-    a.run(write_ranges, paths["direct"], 8, whole)
-    a.run(check_ranges, paths["buffered"], [(0, 2 * MIB, (tags["buffered"],))], 2 * MIB)
-    world.cost(a, before, "with its path again", least_gets=1)
-    same(by_server(world, a), None, "at the end, why it goes through the server")
-    b.run(check_ranges, paths["direct"], [(0, 2 * MIB, (8,))], 2 * MIB)
     world.unfenced()
