@@ -67,12 +67,11 @@ void check_advance(struct check *ck, uint64_t by)
 
 bool check_range_is_valid(const struct check *ck, uint64_t daddr, uint64_t len)
 {
-	const struct super *super = &ck->fs->super;
 	const struct super_device *dev;
 
 	if (daddr > KEY_LOW_MAX || daddr_dev(daddr) >= ck->fs->nr_devs)
 		return false;
-	dev = &super->devices[daddr_dev(daddr)];
+	dev = &ck->fs->device[daddr_dev(daddr)];
 	return len > 0 && daddr_block(daddr) >= dev->first_block && daddr_block(daddr) < dev->end_block &&
 	       len <= dev->end_block - daddr_block(daddr);
 }

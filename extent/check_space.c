@@ -42,7 +42,7 @@ static uint64_t check_window_blocks(const struct check *ck)
 
 static uint64_t check_device_windows(const struct check *ck, unsigned int dev)
 {
-	const struct super_device *d = &ck->fs->super.devices[dev];
+	const struct super_device *d = &ck->fs->device[dev];
 
 	return (d->end_block - d->first_block + check_window_blocks(ck) - 1) / check_window_blocks(ck);
 }
@@ -292,7 +292,7 @@ static void check_window_judge(struct check_window *w)
 FIBER_FN static int check_windows(struct check_window *w)
 {
 	for (unsigned int dev = 0; dev < w->ck->fs->nr_devs; dev++) {
-		const struct super_device *d = &w->ck->fs->super.devices[dev];
+		const struct super_device *d = &w->ck->fs->device[dev];
 
 		for (uint64_t n = 0; n < check_device_windows(w->ck, dev); n++) {
 			uint64_t block = d->first_block + n * check_window_blocks(w->ck);
@@ -319,7 +319,7 @@ int check_space(struct check *ck)
 	int err = 0;
 
 	for (unsigned int dev = 0; dev < ck->fs->nr_devs; dev++)
-		blocks = max_u64(blocks, ck->fs->super.devices[dev].end_block);
+		blocks = max_u64(blocks, ck->fs->device[dev].end_block);
 	blocks = min_u64(blocks, check_window_blocks(ck));
 	for (unsigned int u = 0; u < USES; u++) {
 		w.diff[u] = malloc((blocks + 1) * sizeof(uint32_t));

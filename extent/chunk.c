@@ -51,13 +51,27 @@ int chunks_init(struct chunks *cs, const uint8_t uuid[UUID_LEN], uint64_t chunk_
 	cs->chunk_blocks = chunk_blocks;
 	cs->chunk_shift = (unsigned int)__builtin_ctzll(chunk_blocks);
 	for (unsigned int i = 0; i < nr_devs; i++) {
-		cs->places[i] = dev_end[i] >> cs->chunk_shift;
-		cs->by_place[i] = calloc(cs->places[i] + 1, sizeof(*cs->by_place[i]));
-		if (!cs->by_place[i]) {
+		int err = chunks_add_device(cs, i, dev_end[i]);
+
+		if (err) {
 			chunks_release(cs);
-			return -ENOMEM;
+			return err;
 		}
 	}
+	return 0;
+}
+
+int chunks_add_device(struct chunks *cs, unsigned int dev, uint64_t dev_end)
+{
+	uint64_t places = dev_end >> cs->chunk_shift;
+	uint16_t *by_place = calloc(places + 1, sizeof(*by_place));
+
+	assert(dev < VOLUME_DEVICES_MAX);
+	if (!by_place)
+		return -ENOMEM;
+	free(cs->by_place[dev]);
+	cs->by_place[dev] = by_place;
+	cs->places[dev] = places;
 	return 0;
 }
 

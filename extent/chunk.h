@@ -59,6 +59,8 @@ struct chunks {
 int chunks_init(struct chunks *cs, const uint8_t uuid[UUID_LEN], uint64_t chunk_blocks, unsigned int nr_devs,
 		const uint64_t *dev_end) MUST_CHECK;
 void chunks_release(struct chunks *cs);
+/* Chunks may lie on device @dev, too, which has none yet.  -ENOMEM. */
+int chunks_add_device(struct chunks *cs, unsigned int dev, uint64_t dev_end) MUST_CHECK;
 
 /* Tree blocks in a chunk of @chunk_blocks. */
 uint32_t chunk_tree_blocks(uint64_t chunk_blocks);

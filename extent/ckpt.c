@@ -45,6 +45,8 @@ static void ckpt_fill_super(struct ckpt_job *job)
 	struct journal_pos pos = ckpt_journal_pos(fs);
 
 	*job->super = fs->super;
+	job->super->nr_devices = fs->nr_devs;
+	memcpy(job->super->devices, fs->device, sizeof(job->super->devices));
 	job->super->epoch = fs->epoch;
 	job->super->root_daddr = fs->root.daddr;
 	job->super->root_epoch = fs->root.epoch;

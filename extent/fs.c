@@ -83,6 +83,7 @@ int fs_create(struct reactor *r, struct blkdev **devs, const struct super *super
 	fs->nr_devs = super->nr_devices;
 	for (unsigned int i = 0; i < fs->nr_devs; i++) {
 		fs->devs[i] = devs[i];
+		fs->device[i] = super->devices[i];
 		ends[i] = super->devices[i].end_block;
 	}
 	fs_default_options(fs, opt);
@@ -93,6 +94,7 @@ int fs_create(struct reactor *r, struct blkdev **devs, const struct super *super
 	fs->next_ino = super->next_ino;
 	fs->txn_seq = super->txn_seq;
 	wait_queue_init(&fs->grown);
+	wait_queue_init(&fs->held);
 	data_state_init(&fs->data);
 	block_cache_init(&fs->cache, fs->opt.cache_bytes / BLOCK_SIZE);
 	err = chunks_init(&fs->chunks, super->volume_uuid, super->chunk_blocks, fs->nr_devs, ends);
@@ -216,7 +218,7 @@ void fs_stats(const struct fs *fs, struct fs_stats *ret_stats)
 	};
 
 	for (unsigned int i = 0; i < fs->nr_devs; i++)
-		s.total_blocks += fs->super.devices[i].end_block - fs->super.devices[i].first_block;
+		s.total_blocks += fs->device[i].end_block - fs->device[i].first_block;
 	if (fs->journal) {
 		struct journal_stats js = journal_stats(fs->journal);
 
@@ -290,5 +292,5 @@ struct blkdev *fs_device(const struct fs *fs, unsigned int index)
 const uint8_t *fs_device_uuid(const struct fs *fs, unsigned int index)
 {
 	assert(index < fs->nr_devs);
-	return fs->super.devices[index].uuid;
+	return fs->device[index].uuid;
 }

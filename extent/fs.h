@@ -24,6 +24,7 @@ struct fs_format_options {
 };
 
 #define FS_DEVICE_SIZE_MIN (8u << 20)
+#define FS_DEVICE_SIZE_MAX ((uint64_t)1 << (DADDR_BLOCK_BITS + DADDR_BLOCK_SHIFT))
 
 /*
  * Make an empty volume on @devs[0..nr), whatever is on them.  Durable when it returns 0; interrupted before that, the
@@ -73,6 +74,30 @@ FIBER_FN int fs_checkpoint(struct fs *fs) MUST_CHECK;
  */
 void fs_bulk_begin(struct fs *fs);
 FIBER_FN int fs_bulk_end(struct fs *fs) MUST_CHECK;
+
+/* What the labels of a device, at its start and its end, say of it; damaged ones count, too. */
+enum fs_stranger {
+	FS_STRANGER,	    /* nothing of this volume */
+	FS_STRANGER_BEGUN,  /* to be added to this volume, and that was interrupted: it holds nothing */
+	FS_STRANGER_MEMBER, /* it is in this volume, or is a copy of a device that is */
+};
+FIBER_FN int fs_stranger(struct fs *fs, struct blkdev *dev, enum fs_stranger *ret_is) MUST_CHECK;
+
+/* Whether @dev can be added at all, apart from what is on it; the errors of fs_grow(). */
+int fs_may_grow(const struct fs *fs, const struct blkdev *dev, struct why *why) MUST_CHECK;
+
+/*
+ * Add @dev, whatever is on it, to the mounted volume, as its last device, with a UUID of its own.  Transactions go on
+ * meanwhile, but for the time of a small checkpoint.  0: it is durable, and nothing has switched since the first
+ * moment in which blocks of it can be given out.  A crash before that leaves the volume as it was, and a device that
+ * fs_stranger() knows; the whole new volume after it.
+ *
+ * -EINVAL: it is too small or too large, or the volume has as many as it can have; -EEXIST: FS_STRANGER_MEMBER;
+ * -EROFS: device or volume; -EBUSY: another one is just being added; -ENOSPC: no room for metadata; -EIO; -ENOMEM. If
+ * the store has failed (fs_error()) @dev must outlive the mount all the same, else the store does not know it any
+ * more.
+ */
+FIBER_FN int fs_grow(struct fs *fs, struct blkdev *dev, struct why *why) MUST_CHECK;
 
 struct fs_ckpt_stats {
 	uint64_t nr;

@@ -83,7 +83,7 @@ static int format_check(struct blkdev **devs, unsigned int nr, const struct fs_f
 	return 0;
 }
 
-static void format_device(struct super_device *sd, struct reactor *r, const struct blkdev *dev, uint64_t first_byte)
+void fs_device_init(struct super_device *sd, struct reactor *r, const struct blkdev *dev, uint64_t first_byte)
 {
 	uint64_t blocks = dev->info.size >> DADDR_BLOCK_SHIFT;
 
@@ -104,8 +104,8 @@ static void format_super(struct super *super, struct reactor *r, struct blkdev *
 	super->journal_size = opt->journal_size ? opt->journal_size : default_journal_size(devs[0]->info.size);
 	super->journal_era = reactor_random(r) | 1;
 	for (unsigned int i = 0; i < nr; i++) {
-		format_device(&super->devices[i], r, devs[i],
-			      i == 0 ? JOURNAL_OFFSET + super->journal_size : DATA_OFFSET_OTHERS);
+		fs_device_init(&super->devices[i], r, devs[i],
+			       i == 0 ? JOURNAL_OFFSET + super->journal_size : DATA_OFFSET_OTHERS);
 		total += super->devices[i].size;
 	}
 	super->chunk_blocks = (opt->chunk_size ? opt->chunk_size : default_chunk_size(total)) >> DADDR_BLOCK_SHIFT;
@@ -123,7 +123,7 @@ static int format_body(struct txn *txn, void *arg)
 	if (!err)
 		err = inode_create_root(txn, 0755, 0, 0);
 	for (unsigned int i = 0; i < fs->nr_devs && !err; i++) {
-		uint64_t first = fs->super.devices[i].first_block, end = fs->super.devices[i].end_block;
+		uint64_t first = fs->device[i].first_block, end = fs->device[i].end_block;
 
 		if (i == 0 && daddr_block(chunk) > first)
 			err = alloc_give(txn, daddr_make(0, first), daddr_block(chunk) - first);
@@ -148,24 +148,30 @@ FIBER_FN static int format_wipe(struct blkdev **devs, unsigned int nr)
 	return err;
 }
 
+int fs_label_device(struct fs *fs, unsigned int index, unsigned int nr, const struct super_device *sd,
+		    struct blkdev *dev)
+{
+	struct label label = {
+		.device_index = index,
+		.device_size = sd->size,
+		.nr_devices = nr,
+		.created_sec = reactor_wall_ns(fs->reactor) / 1000000000,
+		.features = fs->super.features,
+	};
+
+	memcpy(label.volume_uuid, fs->super.volume_uuid, UUID_LEN);
+	memcpy(label.device_uuid, sd->uuid, UUID_LEN);
+	memcpy(label.volume_name, fs->name, sizeof(label.volume_name));
+	return label_write(dev, &label);
+}
+
 FIBER_FN static int format_labels(struct fs *fs, const struct fs_format_options *opt)
 {
 	int err = 0;
 
-	for (unsigned int i = fs->nr_devs; i-- > 0 && !err;) {
-		const struct super_device *sd = &fs->super.devices[i];
-		struct label label = {
-			.device_index = i,
-			.device_size = sd->size,
-			.nr_devices = fs->nr_devs,
-			.created_sec = reactor_wall_ns(fs->reactor) / 1000000000,
-		};
-
-		memcpy(label.volume_uuid, fs->super.volume_uuid, UUID_LEN);
-		memcpy(label.device_uuid, sd->uuid, UUID_LEN);
-		snprintf(label.volume_name, sizeof(label.volume_name), "%.*s", LABEL_NAME_LEN, opt->name);
-		err = label_write(fs->devs[i], &label);
-	}
+	snprintf(fs->name, sizeof(fs->name), "%.*s", LABEL_NAME_LEN, opt->name);
+	for (unsigned int i = fs->nr_devs; i-- > 0 && !err;)
+		err = fs_label_device(fs, i, fs->nr_devs, &fs->device[i], fs->devs[i]);
 	return err;
 }
 

@@ -96,7 +96,8 @@ struct fs {
 	struct fs_mount_options opt;
 	unsigned int nr_devs;
 	struct blkdev *devs[VOLUME_DEVICES_MAX];
-	struct super super; /* the last durable one */
+	struct super_device device[VOLUME_DEVICES_MAX]; /* as the next checkpoint will say */
+	struct super super;				/* the last durable one */
 	struct block_cache cache;
 	struct chunks chunks;
 	struct fs_root root;
@@ -125,6 +126,9 @@ struct fs {
 	int grow_result;
 	uint64_t grow_retry_seq; /* no early growth before this transaction */
 	bool bulk;		 /* transactions are not journaled */
+	bool growing;		 /* a device is being added */
+	struct fiber *holder;	 /* for that: transactions of others wait */
+	struct wait_queue held;	 /* there */
 	bool read_only;		 /* by option */
 	bool failed;		 /* by damage or I/O error: read-only from then on (I12) */
 	char error[256];	 /* the first failure */
@@ -175,6 +179,22 @@ FIBER_FN void txn_prefetch(struct fs *fs, struct key key);
 /* Run a body while there is no journal: format. */
 FIBER_FN int txn_run_unlogged(struct fs *fs, int (*body)(struct txn *txn, void *arg), void *arg) MUST_CHECK;
 void txn_release(struct fs *fs);
+/*
+ * From the return on until txn_unhold() no other fiber changes anything, and what this one changes is not journaled.
+ * It returns in an instant in which nobody is in the middle of a change, or of adding a chunk.
+ */
+FIBER_FN void txn_hold(struct fs *fs);
+/* What was changed since txn_hold() must be in a checkpoint, or the store have failed. */
+void txn_unhold(struct fs *fs);
+/* Until nobody else holds. */
+FIBER_FN void txn_wait_held(struct fs *fs);
+
+/* fs_format.c */
+/* What the superblock will say of @dev, of which the bytes from @first_byte on can be given out. */
+void fs_device_init(struct super_device *sd, struct reactor *r, const struct blkdev *dev, uint64_t first_byte);
+/* Write the label of device @index of @nr. */
+FIBER_FN int fs_label_device(struct fs *fs, unsigned int index, unsigned int nr, const struct super_device *sd,
+			     struct blkdev *dev) MUST_CHECK;
 
 /* grow.c */
 /* Add a metadata chunk.  -ENOSPC: no room for one; -EROFS, -EIO. */

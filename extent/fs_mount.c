@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 #include "dev/log.h"
 #include "dev/reactor.h"
@@ -201,7 +202,13 @@ struct mount_volume {
 	struct super super;
 };
 
-/* Read all labels and put the devices in their order. */
+static int mount_same(const struct mount_volume *vol, uint32_t index, const struct blkdev *dev, struct why *why)
+{
+	return why_set(why, -EINVAL, "%s and %s are the same device of the volume; give each once",
+		       vol->devs[index]->info.name, dev->info.name);
+}
+
+/* Read all labels and find the first device: the others are those that its superblock names. */
 FIBER_FN static int mount_identify(struct blkdev **devs, unsigned int nr, struct mount_volume *vol, struct why *why)
 {
 	for (unsigned int i = 0; i < nr; i++) {
@@ -217,10 +224,10 @@ FIBER_FN static int mount_identify(struct blkdev **devs, unsigned int nr, struct
 		if (memcmp(label->volume_uuid, vol->labels[0].volume_uuid, UUID_LEN) != 0)
 			return why_set(why, -EINVAL, "%s and %s belong to different volumes; give the devices of one",
 				       devs[0]->info.name, devs[i]->info.name);
-		if (vol->devs[label->device_index])
-			return why_set(why, -EINVAL, "%s and %s are the same device of the volume; give each once",
-				       vol->devs[label->device_index]->info.name, devs[i]->info.name);
-		vol->devs[label->device_index] = devs[i];
+		if (label->device_index == 0 && vol->devs[0])
+			return mount_same(vol, 0, devs[i], why);
+		if (label->device_index == 0)
+			vol->devs[0] = devs[i];
 	}
 	if (!vol->devs[0])
 		return why_set(why, -EINVAL, "the first device of the volume is missing; %s is number %u of %u",
@@ -228,17 +235,42 @@ FIBER_FN static int mount_identify(struct blkdev **devs, unsigned int nr, struct
 	return 0;
 }
 
-/* Whether @label is what the superblock says of its device. */
-static int mount_check_device(const struct mount_volume *vol, const struct blkdev *dev, const struct label *label,
+/* Put @dev into its place, if @label is what the superblock says of it. */
+static int mount_place_device(struct mount_volume *vol, struct blkdev *dev, const struct label *label,
 			      struct why *why)
 {
-	const struct super_device *sd = &vol->super.devices[label->device_index];
+	uint32_t i = label->device_index;
+	const struct super_device *sd = &vol->super.devices[i];
 
-	if (label->device_index >= vol->super.nr_devices || memcmp(label->device_uuid, sd->uuid, UUID_LEN) != 0)
-		return why_set(why, -EINVAL, "%s: is not one of the volume's devices any more", dev->info.name);
+	if (i >= vol->super.nr_devices || memcmp(label->device_uuid, sd->uuid, UUID_LEN) != 0)
+		return why_set(why, -EINVAL,
+			       "%s: is not one of the volume's %u devices: adding it was interrupted, and it holds "
+			       "nothing; start without it, and then add it again with \"lamina grow\"",
+			       dev->info.name, vol->super.nr_devices);
+	if (vol->devs[i] && vol->devs[i] != dev)
+		return mount_same(vol, i, dev, why);
 	if (dev->info.size < sd->size)
 		return why_set(why, -EINVAL, "%s: has %llu bytes, but the volume uses %llu of it: is it cut short?",
 			       dev->info.name, (unsigned long long)dev->info.size, (unsigned long long)sd->size);
+	vol->devs[i] = dev;
+	return 0;
+}
+
+static int mount_check_missing(const struct mount_volume *vol, struct why *why)
+{
+	for (uint32_t i = 0; i < vol->super.nr_devices; i++) {
+		char uuid[UUID_STR_LEN];
+
+		if (vol->devs[i])
+			continue;
+		uuid_unparse_lower(vol->super.devices[i].uuid, uuid);
+		return why_set(
+			why, -EINVAL,
+			"device %u of the volume's %u is missing: %llu MiB, with UUID %s; name all of them, also "
+			"those that were added later, in \"devices\" of the configuration or on the command "
+			"line",
+			i + 1, vol->super.nr_devices, (unsigned long long)vol->super.devices[i].size >> 20, uuid);
+	}
 	return 0;
 }
 
@@ -254,11 +286,9 @@ FIBER_FN static int mount_super(struct mount_volume *vol, struct blkdev **devs, 
 	if (report.trouble.text[0])
 		log_warn("%s: %s", vol->devs[0]->info.name, report.trouble.text);
 	for (unsigned int i = 0; i < nr && !err; i++)
-		err = mount_check_device(vol, devs[i], &vol->labels[i], why);
-	for (unsigned int i = 0; i < vol->super.nr_devices && !err; i++)
-		if (!vol->devs[i])
-			err = why_set(why, -EINVAL, "device %u of the volume's %u is missing; name all of them",
-				      i + 1, vol->super.nr_devices);
+		err = mount_place_device(vol, devs[i], &vol->labels[i], why);
+	if (!err)
+		err = mount_check_missing(vol, why);
 	for (unsigned int i = 0; i < nr && !err && !read_only; i++)
 		if (devs[i]->info.read_only)
 			err = why_set(why, -EROFS, "%s: is read-only; mount the volume read-only",

@@ -73,6 +73,7 @@ int fs_grow_metadata(struct fs *fs)
 		return -ENOSPC;
 	if (fs->grower == fiber_self())
 		return -ENOSPC; /* growing itself lacks space */
+	txn_wait_held(fs);
 	if (fs->grower) {
 		wait_queue_wait(&fs->grown);
 		return fs->grow_result;

@@ -80,8 +80,8 @@ unsigned int txn_nr_devices(const struct txn *txn)
 void txn_device_range(const struct txn *txn, unsigned int dev, uint64_t *ret_first, uint64_t *ret_end)
 {
 	assert(dev < txn->fs->nr_devs);
-	*ret_first = txn->fs->super.devices[dev].first_block;
-	*ret_end = txn->fs->super.devices[dev].end_block;
+	*ret_first = txn->fs->device[dev].first_block;
+	*ret_end = txn->fs->device[dev].end_block;
 }
 
 /* Items */
@@ -460,8 +460,34 @@ FIBER_FN static int txn_restart(struct fs *fs, struct txn_pins *pins)
 	return txn_find_space(fs, txn->reserve);
 }
 
-/* Before a changing transaction: not too far ahead of the checkpoint, room in the journal. */
-FIBER_FN static int txn_admit(struct fs *fs, size_t log_max)
+void txn_wait_held(struct fs *fs)
+{
+	while (fs->holder && fs->holder != fiber_self())
+		wait_queue_wait(&fs->held);
+}
+
+void txn_hold(struct fs *fs)
+{
+	/* Who adds a chunk now would wait for us, and we perhaps for him. */
+	while (fs->grower || fs->holder) {
+		txn_wait_held(fs);
+		if (fs->grower)
+			wait_queue_wait(&fs->grown);
+	}
+	fs->holder = fiber_self();
+	fs_bulk_begin(fs);
+}
+
+void txn_unhold(struct fs *fs)
+{
+	assert(fs->holder == fiber_self());
+	assert(!fs->bulk);
+	fs->holder = NULL;
+	wait_queue_wake_all(&fs->held);
+}
+
+/* Not too far ahead of the checkpoint, room in the journal. */
+FIBER_FN static int txn_admit_once(struct fs *fs, size_t log_max)
 {
 	if (fs->failed)
 		return -EROFS;
@@ -473,6 +499,18 @@ FIBER_FN static int txn_admit(struct fs *fs, size_t log_max)
 			return err;
 	}
 	return fs->journal ? journal_wait_room(fs->journal, log_max) : 0;
+}
+
+/* Before a changing transaction.  Nothing switches between the return and the body. */
+FIBER_FN static int txn_admit(struct fs *fs, size_t log_max)
+{
+	int err;
+
+	do {
+		txn_wait_held(fs);
+		err = txn_admit_once(fs, log_max);
+	} while (!err && fs->holder && fs->holder != fiber_self());
+	return err;
 }
 
 /* What a failed body means for the store: its error stays its own unless it is about metadata. */
@@ -562,6 +600,9 @@ static int replay_one(struct txn *txn, const struct disk_change *c, const void *
 		return err == -ENOENT ? -EUCLEAN : err;
 	}
 	if (len > ITEM_VALUE_MAX || !item_is_valid(key, val, len))
+		return -EUCLEAN;
+	/* Of a device that an older superblock does not have yet. */
+	if (key_zone(key) == ZONE_FREE && daddr_dev(key_off(key)) >= txn->fs->nr_devs)
 		return -EUCLEAN;
 	if (key_zone(key) == ZONE_FILE && key_type(key) == ITEM_INODE)
 		txn->fs->next_ino = max_u64(txn->fs->next_ino, key_obj(key) + 1);

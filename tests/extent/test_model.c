@@ -32,8 +32,11 @@ struct world {
 	uint64_t left; /* operations to do before the next mount */
 	bool filled;
 	uint64_t leave; /* blocks of free space; 0: all */
+	bool crash;	/* the power goes in this round */
 	bool down;	/* the store has failed, as it should after a power cut */
 	uint64_t crashes, restarts, evictions, checkpoints;
+	uint64_t grown; /* devices that were added */
+	uint64_t begun; /* and that were not, because the power went */
 };
 
 /* Items that are not the model's, so many that going through them drives everything else out of the cache. */
@@ -76,7 +79,7 @@ FIBER_FN static void drive_out(struct world *w)
 
 static bool has_power(const struct store *s)
 {
-	for (unsigned int i = 0; i < s->cfg.nr_disks; i++)
+	for (unsigned int i = 0; i < s->cfg.nr_disks + s->cfg.nr_spare; i++)
 		if (!sim_disk_has_power(s->disks[i]))
 			return false;
 	return true;
@@ -103,15 +106,36 @@ FIBER_FN static void worker(void *arg)
 	}
 }
 
+/* Some time while the others work. */
+FIBER_FN static void grower(void *arg)
+{
+	struct world *w = arg;
+	struct store *s = w->store;
+	int err;
+
+	fiber_sleep_ns(dice_below(&w->dice, 50000000));
+	/* In the middle of it. */
+	if (w->crash && has_power(s))
+		sim_disk_power_off_at(s->disks[dice_below(&w->dice, s->cfg.nr_disks + 1)],
+				      1 + dice_below(&w->dice, 12), true, SIM_POWER_ERRORS);
+	err = w->down ? 0 : store_grow(s);
+	if (err && has_power(s))
+		tree_fail("growing gave %d with nothing wrong: %s", err, s->why.text);
+	w->begun += err != 0;
+}
+
 FIBER_FN static void work(struct world *w)
 {
-	struct fiber *fibers[FIBERS_MAX];
+	bool grows = w->store->cfg.nr_spare > 0 && dice_below(&w->dice, 2);
+	struct fiber *fibers[FIBERS_MAX + 1];
 	unsigned int nr = 1 + (unsigned int)dice_below(&w->dice, FIBERS_MAX);
 
 	w->left = dice_below(&w->dice, 4000);
 	w->down = false;
 	for (unsigned int i = 0; i < nr; i++)
 		CHECK_EQ(fiber_spawn(w->store->r, "worker", worker, w, &fibers[i]), 0);
+	if (grows)
+		CHECK_EQ(fiber_spawn(w->store->r, "grower", grower, w, &fibers[nr++]), 0);
 	for (unsigned int i = 0; i < nr; i++)
 		fiber_join(fibers[i]);
 }
@@ -133,7 +157,7 @@ FIBER_FN static void mount_again(struct world *w, bool crash)
 		store_power_cut(w->store, dice_roll(&w->dice));
 	else
 		store_unmount(w->store);
-	if (store_mount(w->store))
+	if (store_mount_grown(w->store))
 		tree_fail("mount: %s", w->store->why.text);
 	life_mounted(&w->life, crash);
 	w->crashes += crash;
@@ -146,7 +170,7 @@ FIBER_FN static void live(struct store *s, void *arg)
 	w->store = s;
 	store_format(s);
 	CHECK_EQ(store_mount(s), 0);
-	w->filled = w->kind == LIFE_MAPS && s->cfg.nr_disks == 1 && !w->leave;
+	w->filled = w->kind == LIFE_MAPS && s->cfg.nr_disks + s->cfg.nr_spare == 1 && !w->leave;
 	if (w->filled)
 		fill(s);
 	life_begin(&w->life, w->kind, s, w->dice);
@@ -154,7 +178,7 @@ FIBER_FN static void live(struct store *s, void *arg)
 		map_life_eat(w->life.map, w->leave);
 	dice_roll(&w->dice);
 	for (uint64_t i = 0; i < w->rounds; i++) {
-		bool crash = dice_below(&w->dice, 2);
+		bool crash = w->crash = dice_below(&w->dice, 2);
 
 		if (crash)
 			sim_disk_power_off_at(s->disks[dice_below(&w->dice, s->cfg.nr_disks)],
@@ -176,27 +200,34 @@ static uint64_t scale(void)
 	return text ? strtoull(text, NULL, 0) : 1;
 }
 
-static void run_full(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits,
-		     uint64_t leave)
+static void run_world(struct world *w, const struct store_config *shape, unsigned int hash_bits)
 {
 	struct store_config cfg = *shape;
-	struct world w = { .kind = kind, .leave = leave, .dice = dice_seed(fallback), .rounds = ROUNDS * scale() };
 	struct store s;
 
-	cfg.seed = dice_roll(&w.dice);
+	cfg.seed = dice_roll(&w->dice);
 	namehash_narrow(hash_bits);
 	store_init(&s, &cfg);
-	store_run(&s, live, &w);
+	store_run(&s, live, w);
+	w->grown = cfg.nr_spare - s.cfg.nr_spare;
 	store_release(&s);
 	namehash_narrow(64);
 	print_message("%" PRIu64 " steps: %" PRIu64 " changes kept, %" PRIu64 " lost; %" PRIu64 " mounts, %" PRIu64
 		      " of them after a power cut; %" PRIu64 " restarts, %" PRIu64 " evictions, %" PRIu64
 		      " checkpoints\n",
-		      w.steps, life_tally(&w.life)->nr, life_tally(&w.life)->lost, w.rounds, w.crashes, w.restarts,
-		      w.evictions, w.checkpoints);
-	if (leave)
-		CHECK(w.life.map->nospace > 1000);
-	life_end(&w.life);
+		      w->steps, life_tally(&w->life)->nr, life_tally(&w->life)->lost, w->rounds, w->crashes,
+		      w->restarts, w->evictions, w->checkpoints);
+	if (w->leave)
+		CHECK(w->life.map->nospace > 1000);
+	life_end(&w->life);
+}
+
+static void run_full(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits,
+		     uint64_t leave)
+{
+	struct world w = { .kind = kind, .leave = leave, .dice = dice_seed(fallback), .rounds = ROUNDS * scale() };
+
+	run_world(&w, shape, hash_bits);
 }
 
 static void run(uint64_t fallback, enum life_kind kind, const struct store_config *shape, unsigned int hash_bits)
@@ -232,6 +263,38 @@ static void test_maps_two_disks(void **state)
 	    64);
 }
 
+/*
+ * Devices are added meanwhile.  Short, and many times: a life grows three times at most.
+ */
+static void run_growing(uint64_t fallback, enum life_kind kind)
+{
+	const struct store_config shape = { .nr_spare = 3,
+					    .disk_size = 24 << 20,
+					    .mount = { .cache_bytes = 1 << 20, .checkpoint_log_bytes = 64 << 10 } };
+	uint64_t grown = 0, begun = 0;
+
+	for (uint64_t i = 0; i < 8 * scale(); i++) {
+		struct world w = { .kind = kind, .dice = dice_seed(fallback + i), .rounds = 12 };
+
+		run_world(&w, &shape, 64);
+		grown += w.grown;
+		begun += w.begun;
+	}
+	print_message("%" PRIu64 " devices added, %" PRIu64 " not quite\n", grown, begun);
+	assert_true(grown > 8);
+	assert_true(begun > 2);
+}
+
+static void test_growing(void **state)
+{
+	run_growing(20, LIFE_NAMES);
+}
+
+static void test_maps_growing(void **state)
+{
+	run_growing(30, LIFE_MAPS);
+}
+
 static void test_maps_full(void **state)
 {
 	run_full(16, LIFE_MAPS, &(struct store_config){ .nr_disks = 2, .disk_size = 16 << 20 }, 64, 150);
@@ -243,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_small_cache),    cmocka_unit_test(test_collisions),
 		cmocka_unit_test(test_two_disks),      cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_maps_two_disks), cmocka_unit_test(test_maps_full),
+		cmocka_unit_test(test_growing),	       cmocka_unit_test(test_maps_growing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,6 +265,7 @@ static void call_draw(struct map_life *life, struct call *c)
 	const struct inode *inode;
 
 	*c = (struct call){ .life = life, .give_up = !dice_below(dice, 16) };
+	life->model.nr_used = life->tally.store->cfg.nr_disks;
 	map_op_draw(&life->model, dice, &c->op);
 	inode = &life->inodes[c->op.file];
 	c->blk = map_spot_blk((unsigned int)dice_below(dice, MAP_SPOTS));
@@ -409,6 +410,7 @@ void map_life_mounted(struct map_life *life, bool crash)
 
 struct map_life *map_life_new(struct store *store, struct dice dice)
 {
+	unsigned int nr_devs = store->cfg.nr_disks + store->cfg.nr_spare;
 	uint64_t ends[MAP_DEVS_MAX];
 	struct map_life *life = calloc(1, sizeof(*life));
 
@@ -418,9 +420,9 @@ struct map_life *map_life_new(struct store *store, struct dice dice)
 	life->dice = dice;
 	life->max_ino = INO_ROOT;
 	life->tally = (struct tally){ .store = store, .id = 1 };
-	for (unsigned int i = 0; i < store->cfg.nr_disks; i++)
+	for (unsigned int i = 0; i < nr_devs; i++)
 		ends[i] = store->cfg.disk_size / DADDR_BLOCK_SIZE;
-	map_model_init(&life->model, store->cfg.nr_disks, ends, MAP_FILES_MAX);
+	map_model_init(&life->model, nr_devs, ends, MAP_FILES_MAX);
 	take_base(life);
 	return life;
 }

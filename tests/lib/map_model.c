@@ -28,7 +28,7 @@ struct map_place *map_place(const struct map_model *m, uint64_t daddr)
 void map_model_init(struct map_model *m, unsigned int nr_devs, const uint64_t *dev_end, unsigned int nr_files)
 {
 	CHECK(nr_devs <= MAP_DEVS_MAX && nr_files <= MAP_FILES_MAX);
-	*m = (struct map_model){ .nr_devs = nr_devs, .nr_files = nr_files };
+	*m = (struct map_model){ .nr_devs = nr_devs, .nr_used = nr_devs, .nr_files = nr_files };
 	for (unsigned int i = 0; i < nr_devs; i++) {
 		m->dev_end[i] = dev_end[i];
 		m->places[i] = calloc(dev_end[i], sizeof(*m->places[i]));
@@ -387,7 +387,7 @@ void map_op_draw(const struct map_model *m, struct dice *dice, struct map_op *op
 				      .has_goal = dice_below(dice, 4) == 0,
 				      .goal = dice_below(dice, m->dev_end[0]),
 				      .has_dev = dice_below(dice, 4) == 0,
-				      .dev = (unsigned int)dice_below(dice, m->nr_devs) };
+				      .dev = (unsigned int)dice_below(dice, m->nr_used) };
 	spot = (unsigned int)dice_below(dice, MAP_SPOTS);
 	op->src_blk = map_spot_blk(spot);
 	if (op->kind == MAP_CLONE)

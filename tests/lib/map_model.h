@@ -18,7 +18,7 @@
 #define MAP_SPOTS     64 /* blocks of a file that we use: 32 at its start, 32 around the border of two pieces */
 #define MAP_SPOTS_FAR (4096 - 16)
 #define MAP_FILES_MAX 12
-#define MAP_DEVS_MAX  2
+#define MAP_DEVS_MAX  4
 #define MAP_TAGS      2
 
 enum map_kind {
@@ -54,6 +54,7 @@ struct map_place {
 
 struct map_model {
 	unsigned int nr_devs;
+	unsigned int nr_used; /* of them the store has so many by now */
 	uint64_t dev_end[MAP_DEVS_MAX];
 	struct map_place *places[MAP_DEVS_MAX];
 	uint64_t version;

@@ -18,6 +18,11 @@ static void store_die(const struct store *s, const char *what, int err)
 	abort();
 }
 
+static unsigned int store_nr_disks(const struct store *s)
+{
+	return s->cfg.nr_disks + s->cfg.nr_spare;
+}
+
 void store_init(struct store *s, const struct store_config *cfg)
 {
 	memset(s, 0, sizeof(*s));
@@ -34,8 +39,9 @@ void store_init(struct store *s, const struct store_config *cfg)
 		s->cfg.mount.cache_bytes = 2 * MIB;
 	if (!s->cfg.mount.record_max)
 		s->cfg.mount.record_max = 128 << 10;
+	assert(store_nr_disks(s) <= STORE_DISKS_MAX);
 	s->r = sim_reactor_new(s->cfg.seed);
-	for (unsigned int i = 0; i < s->cfg.nr_disks; i++) {
+	for (unsigned int i = 0; i < store_nr_disks(s); i++) {
 		struct sim_disk_config dc = { .size = s->cfg.disk_size,
 					      .logical_sector = s->cfg.logical_sector,
 					      .no_fua = s->cfg.no_fua,
@@ -52,7 +58,7 @@ void store_init(struct store *s, const struct store_config *cfg)
 void store_release(struct store *s)
 {
 	assert(!s->fs);
-	for (unsigned int i = 0; i < s->cfg.nr_disks; i++) {
+	for (unsigned int i = 0; i < store_nr_disks(s); i++) {
 		blkdev_close(s->devs[i]);
 		sim_disk_free(s->disks[i]);
 	}
@@ -110,15 +116,42 @@ void store_unmount(struct store *s)
 		store_die(s, "unmount", err);
 }
 
+static void store_grown(struct store *s)
+{
+	s->cfg.nr_disks++;
+	s->cfg.nr_spare--;
+}
+
+int store_grow(struct store *s)
+{
+	int err;
+
+	assert(s->cfg.nr_spare > 0);
+	err = fs_grow(s->fs, s->devs[s->cfg.nr_disks], &s->why);
+	if (!err)
+		store_grown(s);
+	return err;
+}
+
+int store_mount_grown(struct store *s)
+{
+	int err = store_mount(s);
+
+	if (err != -EINVAL || !s->cfg.nr_spare || !strstr(s->why.text, "is missing"))
+		return err;
+	store_grown(s);
+	return store_mount(s);
+}
+
 void store_power_cut(struct store *s, uint64_t seed)
 {
-	for (unsigned int i = 0; i < s->cfg.nr_disks; i++)
+	for (unsigned int i = 0; i < store_nr_disks(s); i++)
 		if (sim_disk_has_power(s->disks[i]))
 			sim_disk_power_off(s->disks[i], SIM_POWER_ERRORS);
 	if (s->fs)
 		fs_abandon(s->fs);
 	s->fs = NULL;
-	for (unsigned int i = 0; i < s->cfg.nr_disks; i++) {
+	for (unsigned int i = 0; i < store_nr_disks(s); i++) {
 		struct sim_cut cut = { .seed = seed + i };
 		struct sim_disk *after = sim_disk_reboot(s->disks[i], &cut);
 

@@ -16,7 +16,8 @@
 
 struct store_config {
 	uint64_t seed;
-	unsigned int nr_disks;		 /* 0: 1 */
+	unsigned int nr_disks;		 /* of the volume; 0: 1 */
+	unsigned int nr_spare;		 /* behind them: not in the volume until store_grow() */
 	uint64_t disk_size;		 /* bytes; 0: 64 MiB */
 	uint32_t logical_sector;	 /* bytes; 0: 512 */
 	bool no_write_zeroes;		 /* the disks cannot do that */
@@ -47,6 +48,10 @@ void store_run(struct store *s, void (*fn)(struct store *s, void *arg), void *ar
 FIBER_FN void store_format(struct store *s);
 FIBER_FN int store_mount(struct store *s) MUST_CHECK;
 FIBER_FN void store_unmount(struct store *s);
+/* Add the first spare disk: then it is one of cfg.nr_disks.  Errors of fs_grow(). */
+FIBER_FN int store_grow(struct store *s) MUST_CHECK;
+/* Mount as after a crash in the middle of store_grow(): with the first spare disk, if the volume has it. */
+FIBER_FN int store_mount_grown(struct store *s) MUST_CHECK;
 /* Drop the mounted store, cut the power with @seed deciding what survives, and open what is left. */
 FIBER_FN void store_power_cut(struct store *s, uint64_t seed);
 
