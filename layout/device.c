@@ -123,7 +123,8 @@ int layout_devices_open(struct fs *fs, const struct layout_source *sources, unsi
 	struct layout_devices devices = { .nr = fs_nr_devices(fs) };
 
 	static_assert(LAYOUT_DEVICE_ID_LEN == UUID_LEN, "device ids are UUIDs");
-	devices.v = calloc(devices.nr, sizeof(*devices.v));
+	/* All that there can be: nothing moves when one is added. */
+	devices.v = calloc(VOLUME_DEVICES_MAX, sizeof(*devices.v));
 	if (!devices.v)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < devices.nr; i++) {
@@ -138,6 +139,48 @@ int layout_devices_open(struct fs *fs, const struct layout_source *sources, unsi
 	agree(&devices);
 	*ret_devices = devices;
 	return 0;
+}
+
+/* As judge(), of one that comes to others. */
+static void judge_added(const struct layout_devices *devices, struct layout_device *d,
+			const struct layout_source *source)
+{
+	judge(d, source);
+	if (!(d->offers & LAYOUT_SCSI) || (devices->offers & LAYOUT_SCSI))
+		return;
+	refuse(d, "another device of the volume cannot have layouts of the SCSI type");
+	d->offers = LAYOUT_BLOCK;
+}
+
+int layout_device_propose(struct layout_devices *devices, struct blkdev *dev, const struct layout_source *source,
+			  struct why *why)
+{
+	struct layout_device *d = &devices->v[devices->nr];
+
+	assert(devices->nr < VOLUME_DEVICES_MAX);
+	if (!devices->offers)
+		return why_set(
+			why, -EINVAL,
+			"%s: a device of the volume should have layouts of the SCSI type and has none; \"lamina "
+			"status\" says why, and that must be repaired first",
+			dev->info.name);
+	*d = (struct layout_device){ .index = devices->nr, .dev = dev, .size = dev->info.size };
+	judge_added(devices, d, source);
+	if ((devices->offers & LAYOUT_SCSI) && !(d->offers & LAYOUT_SCSI))
+		return why_set(why, -EINVAL,
+			       "%s: cannot have layouts of the SCSI type, and with it the volume would have none: %s",
+			       dev->info.name, d->why_not_scsi);
+	return 0;
+}
+
+void layout_device_adopt(struct layout_devices *devices, struct fs *fs, const struct layout_source *source)
+{
+	struct layout_device *d = &devices->v[devices->nr];
+
+	assert(fs_nr_devices(fs) == devices->nr + 1 && fs_device(fs, devices->nr) == d->dev);
+	memcpy(d->id, fs_device_uuid(fs, d->index), UUID_LEN);
+	judge_added(devices, d, source); /* a plain file's designator is made of the id */
+	devices->nr++;
 }
 
 void layout_devices_close(struct layout_devices *devices)

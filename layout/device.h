@@ -11,6 +11,7 @@
 #include "dev/identity.h"
 #include "dev/reserver.h"
 #include "extent/format.h"
+#include "extent/why.h"
 
 struct blkdev;
 struct fs;
@@ -41,8 +42,8 @@ struct layout_source {
 };
 
 struct layout_devices {
-	unsigned int nr;
-	struct layout_device *v; /* by index */
+	unsigned int nr;	 /* may rise, never falls */
+	struct layout_device *v; /* by index; stay where they are */
 	/* All devices have it: a volume offers a type only then, since any file may lie anywhere. */
 	unsigned int offers;
 };
@@ -54,6 +55,14 @@ struct layout_devices {
 int layout_devices_open(struct fs *fs, const struct layout_source *sources, unsigned int nr,
 			struct layout_devices *ret_devices) MUST_CHECK;
 void layout_devices_close(struct layout_devices *devices);
+/*
+ * Adding one to those that clients use.  First v[nr] is made of @dev, which is not the store's yet; it counts only
+ * after layout_device_adopt().  -EINVAL, said in @why: with it the volume would lose a type of layout that it has.
+ */
+int layout_device_propose(struct layout_devices *devices, struct blkdev *dev, const struct layout_source *source,
+			  struct why *why) MUST_CHECK;
+/* The store has it now: without a switch since fs_grow(). */
+void layout_device_adopt(struct layout_devices *devices, struct fs *fs, const struct layout_source *source);
 /* Device @index cannot have layouts of the SCSI type after all, and so the volume cannot. */
 void layout_device_withdraw(struct layout_devices *devices, unsigned int index, const char *why);
 /* NULL: no such device. */

@@ -140,18 +140,20 @@ static FIBER_FN void device_main(void *arg)
 }
 
 /*
- * On every device that has reservations of ours, at the same time.  *@ret_jobs, one for each device, is the caller's
- * to free.
+ * On every device that has reservations of ours, at the same time.  *@ret_jobs, one for each of *@ret_nr devices, is
+ * the caller's to free.  A device that is added meanwhile is not among them: nobody is told of it who is fenced.
  */
-static FIBER_FN int devices_run(struct fence *fence, struct fence_host *host, struct device_job **ret_jobs)
+static FIBER_FN int devices_run(struct fence *fence, struct fence_host *host, struct device_job **ret_jobs,
+				unsigned int *ret_nr)
 {
 	struct layout_devices *devices = fence->devices;
-	struct device_job *jobs = calloc(devices->nr, sizeof(*jobs));
+	unsigned int nr = devices->nr;
+	struct device_job *jobs = calloc(nr, sizeof(*jobs));
 	bool undrained = host && host->undrained;
 
 	if (!jobs)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < devices->nr; i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		struct device_job *job = &jobs[i];
 
 		*job = (struct device_job){ .fence = fence, .index = i, .host = host, .undrained = undrained };
@@ -161,11 +163,12 @@ static FIBER_FN int devices_run(struct fence *fence, struct fence_host *host, st
 		else if (fiber_spawn(fence->reactor, "fence", device_main, job, &job->fiber))
 			device_main(job);
 	}
-	for (unsigned int i = 0; i < devices->nr; i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		if (jobs[i].fiber)
 			fiber_join(jobs[i].fiber);
 	}
 	*ret_jobs = jobs;
+	*ret_nr = nr;
 	return 0;
 }
 
@@ -191,9 +194,10 @@ FIBER_FN int fence_wait(struct fence *fence, uint64_t ns)
 static FIBER_FN int prove_by_keys(struct fence *fence, struct fence_host *host, struct why *why)
 {
 	struct device_job *jobs = NULL;
-	int err = devices_run(fence, host, &jobs);
+	unsigned int nr = 0;
+	int err = devices_run(fence, host, &jobs, &nr);
 
-	for (unsigned int i = 0; jobs && i < fence->devices->nr; i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		if (!jobs[i].err)
 			continue;
 		log_err("fence of key 0x%" PRIx64 ", \"%s\": %s", host->entry.key, host->entry.owner,
@@ -444,6 +448,37 @@ FIBER_FN int fence_read_device(struct fence *fence, unsigned int index, struct r
 	return err;
 }
 
+FIBER_FN int fence_admit(struct fence *fence, unsigned int index, struct why *why)
+{
+	struct device_job job = { .fence = fence, .index = index };
+
+	assert(index == fence->devices->nr);
+	if (!(fence->devices->v[index].offers & LAYOUT_SCSI))
+		return 0;
+	device_main(&job);
+	if (job.err) {
+		why_set(why, job.err, "%s", job.why.text);
+		fence_dismiss(fence, index);
+	}
+	return job.err;
+}
+
+FIBER_FN void fence_dismiss(struct fence *fence, unsigned int index)
+{
+	const struct layout_device *d = &fence->devices->v[index];
+	int err;
+
+	if (!(d->offers & LAYOUT_SCSI))
+		return;
+	fiber_mutex_lock(&fence->devs[index].mutex);
+	err = reserver_unregister(d->reserver, fence->own_key);
+	fiber_mutex_unlock(&fence->devs[index].mutex);
+	/* -EBUSY: it was not registered. */
+	if (err && err != -EBUSY)
+		log_warn("%s: the server's registration could not be given up: %s", d->reserver->name,
+			 strerror(-err));
+}
+
 uint64_t fence_own_key(const struct fence *fence)
 {
 	return fence->own_key;
@@ -515,12 +550,13 @@ static FIBER_FN int admit_everywhere(struct fence *fence)
 {
 	struct layout_devices *devices = fence->devices;
 	struct device_job *jobs = NULL;
+	unsigned int nr = 0;
 	int err;
 
 	if (!(devices->offers & LAYOUT_SCSI))
 		return 0;
-	err = devices_run(fence, NULL, &jobs);
-	for (unsigned int i = 0; jobs && i < devices->nr; i++) {
+	err = devices_run(fence, NULL, &jobs, &nr);
+	for (unsigned int i = 0; i < nr; i++) {
 		if (!jobs[i].err)
 			continue;
 		log_warn("%s; layouts of the SCSI type are not given out", jobs[i].why.text);
@@ -544,10 +580,10 @@ FIBER_FN int fence_open(struct reactor *r, struct fs *fs, struct layout_devices 
 	fence->opt = *opt;
 	fence->own_key = fence_key_own(fs_uuid(fs));
 	wait_queue_init(&fence->interrupts);
-	fence->devs = calloc(devices->nr, sizeof(*fence->devs));
+	fence->devs = calloc(VOLUME_DEVICES_MAX, sizeof(*fence->devs));
 	fence->command = opt->command ? strdup(opt->command) : NULL;
 	if (fence->devs && (fence->command || !opt->command)) {
-		for (unsigned int i = 0; i < devices->nr; i++)
+		for (unsigned int i = 0; i < VOLUME_DEVICES_MAX; i++)
 			fiber_mutex_init(&fence->devs[i].mutex);
 		err = load_hosts(fence);
 		if (!err)

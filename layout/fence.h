@@ -75,6 +75,17 @@ void fence_interrupt(struct fence *fence);
  */
 FIBER_FN int fence_rejoin(struct reserver *res) MUST_CHECK;
 
+/* The same for a device that is to be added to @fence's volume: of this volume's server only. */
+FIBER_FN int fence_rejoin_own(const struct fence *fence, struct reserver *res) MUST_CHECK;
+
+/*
+ * A device that layout_device_propose() has put behind the others: register and reserve as at the start, if it is
+ * offered for LAYOUT_SCSI.  An error is said in @why, and nothing is left of it there.
+ */
+FIBER_FN int fence_admit(struct fence *fence, unsigned int index, struct why *why) MUST_CHECK;
+/* It was not added after all. */
+FIBER_FN void fence_dismiss(struct fence *fence, unsigned int index);
+
 /*
  * The key of the host with owner string @owner, in a body (log: FENCE_LOG_KEY): made if there is none.  The owners
  * that a Linux host has for its mounts of versions 4.1 and 4.2 are one host's: on NVMe a second key would be a

@@ -318,6 +318,19 @@ FIBER_FN int fence_cut(struct fence *fence, unsigned int index, struct fence_hos
 	return 0;
 }
 
+FIBER_FN int fence_rejoin_own(const struct fence *fence, struct reserver *res)
+{
+	struct reserver_view view = { 0 };
+	int err = reserver_read(res, &view);
+	bool is_ours;
+
+	if (err)
+		return err;
+	is_ours = view.reserved && reserver_view_has(&view, fence->own_key);
+	reserver_view_release(&view);
+	return is_ours ? reserver_register(res, fence->own_key) : 0;
+}
+
 FIBER_FN int fence_rejoin(struct reserver *res)
 {
 	struct reserver_view view = { 0 };

@@ -207,9 +207,10 @@ static FIBER_FN void frame_main(struct store *s, void *arg)
 	store_unmount(s);
 }
 
-static void run(void (*body)(struct store *s, void *arg))
+/* The last @nr_spare of the disks are not of the volume yet. */
+static void run_grows(void (*body)(struct store *s, void *arg), unsigned int nr_spare)
 {
-	const struct store_config cfg = { .seed = store_seed(1), .nr_disks = DISKS };
+	const struct store_config cfg = { .seed = store_seed(1), .nr_disks = DISKS - nr_spare, .nr_spare = nr_spare };
 	struct world w = { .opt = { .type = EA, .block_wait_ns = BLOCK_WAIT, .drain_ns = DRAIN } };
 	char name[8];
 
@@ -227,6 +228,11 @@ static void run(void (*body)(struct store *s, void *arg))
 	for (unsigned int i = 0; i < DISKS; i++)
 		sim_reserve_close(w.sr[i]);
 	store_release(&w.store);
+}
+
+static void run(void (*body)(struct store *s, void *arg))
+{
+	run_grows(body, 0);
 }
 
 #define FENCE_TEST(name)                                                                                             \

@@ -13,19 +13,20 @@
 #include "tests/lib/store.h"
 
 #define DISKS 3
+#define ALL   (DISKS + 1) /* with one that is added */
 
 struct world {
 	struct store store;
-	struct identity identity[DISKS];
-	struct reserver reserver[DISKS];
-	struct layout_source sources[DISKS];
+	struct identity identity[ALL];
+	struct reserver reserver[ALL];
+	struct layout_source sources[ALL];
 	struct layout_devices devices;
 };
 
 /* LUs as they should be. */
 static void world_sources(struct world *w)
 {
-	for (unsigned int i = 0; i < DISKS; i++) {
+	for (unsigned int i = 0; i < ALL; i++) {
 		w->identity[i] = (struct identity){ .kind = IDENTITY_SCSI, .nr_designators = 1 };
 		w->identity[i].designators[0] =
 			(struct designator){ .type = DESIGNATOR_NAA, .code_set = CODE_SET_BINARY, .len = 16 };
@@ -33,9 +34,9 @@ static void world_sources(struct world *w)
 		w->identity[i].reservations = (struct reservation_caps){ .supported = true };
 		w->reserver[i] = (struct reserver){ .is_emulated = false };
 		/* Sources come in any order. */
-		w->sources[DISKS - 1 - i] = (struct layout_source){ .dev = fs_device(w->store.fs, i),
-								    .identity = &w->identity[i],
-								    .reserver = &w->reserver[i] };
+		w->sources[i < DISKS ? DISKS - 1 - i : i] = (struct layout_source){ .dev = w->store.devs[i],
+										    .identity = &w->identity[i],
+										    .reserver = &w->reserver[i] };
 	}
 }
 
@@ -99,11 +100,77 @@ static FIBER_FN void offers_main(struct store *s, void *arg)
 
 static void test_offers(void **state)
 {
-	const struct store_config cfg = { .nr_disks = DISKS };
+	const struct store_config cfg = { .nr_disks = DISKS, .nr_spare = 1 };
 	struct world w = { .devices = { .nr = 0 } };
 
 	store_init(&w.store, &cfg);
 	store_run(&w.store, offers_main, NULL);
+	store_release(&w.store);
+}
+
+static FIBER_FN void expect_refused(struct world *w, const char *text)
+{
+	struct why why = { "" };
+
+	assert_int_equal(layout_device_propose(&w->devices, w->store.devs[DISKS], &w->sources[DISKS], &why), -EINVAL);
+	if (!strstr(why.text, text))
+		fail_msg("\"%s\" does not say \"%s\"", why.text, text);
+	assert_int_equal(w->devices.nr, DISKS);
+}
+
+static FIBER_FN void added_main(struct store *s, void *arg)
+{
+	struct world *w = container_of(s, struct world, store);
+	const struct layout_device *first, *d;
+	struct why why = { "" };
+
+	store_format(s);
+	assert_int_equal(store_mount(s), 0);
+	world_sources(w);
+	assert_ptr_equal(w->sources[DISKS].dev, s->devs[DISKS]);
+	reopen(w, DISKS);
+	/* What would take layouts from all. */
+	w->identity[DISKS].is_partition = true;
+	expect_refused(w, "partition");
+	w->identity[DISKS].is_partition = false;
+	w->sources[DISKS].reserver = NULL;
+	expect_refused(w, "fenced");
+	w->sources[DISKS].reserver = &w->reserver[DISKS];
+	/* One of the others lost it: then nobody can tell what the volume would offer after a start. */
+	layout_device_withdraw(&w->devices, 1, "it is ill");
+	expect_refused(w, "must be repaired first");
+	reopen(w, DISKS);
+	assert_int_equal(layout_device_propose(&w->devices, s->devs[DISKS], &w->sources[DISKS], &why), 0);
+	assert_int_equal(w->devices.v[DISKS].offers, LAYOUT_SCSI);
+	assert_int_equal(w->devices.nr, DISKS);
+	/* In a volume without reservations the new one gets none either. */
+	reopen(w, 0);
+	assert_int_equal(w->devices.offers, LAYOUT_BLOCK);
+	assert_int_equal(layout_device_propose(&w->devices, s->devs[DISKS], &w->sources[DISKS], &why), 0);
+	first = &w->devices.v[0];
+	assert_int_equal(store_grow(s), 0);
+	layout_device_adopt(&w->devices, s->fs, &w->sources[DISKS]);
+	assert_int_equal(w->devices.nr, ALL);
+	assert_int_equal(w->devices.offers, LAYOUT_BLOCK);
+	d = layout_device_find(&w->devices, fs_device_uuid(s->fs, DISKS));
+	assert_ptr_equal(d, &w->devices.v[DISKS]);
+	assert_ptr_equal(first, &w->devices.v[0]);
+	assert_int_equal(d->offers, LAYOUT_BLOCK);
+	assert_non_null(strstr(d->why_not_scsi, "another device"));
+	/* As after a start. */
+	reopen(w, ALL);
+	assert_int_equal(w->devices.offers, LAYOUT_SCSI);
+	layout_devices_close(&w->devices);
+	store_unmount(s);
+}
+
+static void test_added(void **state)
+{
+	const struct store_config cfg = { .nr_disks = DISKS, .nr_spare = 1 };
+	struct world w = { .devices = { .nr = 0 } };
+
+	store_init(&w.store, &cfg);
+	store_run(&w.store, added_main, NULL);
 	store_release(&w.store);
 }
 
@@ -152,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offers),
+		cmocka_unit_test(test_added),
 		cmocka_unit_test(test_signature),
 	};
 

@@ -491,6 +491,77 @@ static FIBER_FN void bad_command_main(struct store *s, void *arg)
 	world_down(w);
 }
 
+struct under_way {
+	struct world *w;
+	bool done;
+};
+
+static FIBER_FN void under_way_main(void *arg)
+{
+	struct under_way *u = arg;
+
+	fence_it(u->w, u->w->key);
+	u->done = true;
+}
+
+/* A device is added to the volume, while a fence is under way on the others. */
+static FIBER_FN void added_main(struct store *s, void *arg)
+{
+	const struct sim_reserve_faults hangs = { .preempt_abort_hangs = true };
+	const unsigned int new = DISKS - 1;
+	struct world *w = world_of(s);
+	struct under_way u = { .w = w };
+	struct why why = { "" };
+	uint64_t other;
+
+	world_up(w);
+	assert_int_equal(w->devices.nr, new);
+	other = key_of(w, "Linux NFSv4.2 other");
+	/* Somebody else's: nothing of the server is left there. */
+	assert_int_equal(reserver_register(w->other.res[new], 0x77), 0);
+	assert_int_equal(reserver_reserve(w->other.res[new], 0x77, EA), 0);
+	assert_int_equal(layout_device_propose(&w->devices, s->devs[new], &w->sources[new], &why), 0);
+	assert_int_equal(fence_admit(w->fence, new, &why), -EBUSY);
+	assert_non_null(strstr(why.text, "with key 0x77"));
+	assert_false(sim_reserve_has_key(w->sr[new], fence_own_key(w->fence)));
+	assert_int_equal(reserver_unregister(w->other.res[new], 0x77), 0);
+	/* Taken, and given back. */
+	assert_int_equal(fence_admit(w->fence, new, &why), 0);
+	assert_int_equal(host_write(&w->victim, new), -EBADE);
+	fence_dismiss(w->fence, new);
+	assert_int_equal(host_write(&w->victim, new), 0);
+
+	for (unsigned int i = 0; i < new; i++)
+		assert_int_equal(reserver_register(w->victim.res[i], w->key), 0);
+	faults(w, &hangs);
+	assert_int_equal(fiber_spawn(s->r, "fence", under_way_main, &u, NULL), 0);
+	fiber_sleep_ns(100 * MS);
+	assert_int_equal(layout_device_propose(&w->devices, s->devs[new], &w->sources[new], &why), 0);
+	assert_int_equal(fence_admit(w->fence, new, &why), 0);
+	assert_int_equal(store_grow(s), 0);
+	layout_device_adopt(&w->devices, s->fs, &w->sources[new]);
+	assert_false(u.done);
+	while (!u.done)
+		fiber_sleep_ns(1000 * MS);
+	check_fenced(w);
+	faults(w, &(struct sim_reserve_faults){ 0 });
+
+	/* From now on it is one like the others. */
+	host_join(&w->other, other);
+	fence_it(w, other);
+	for (unsigned int i = 0; i < DISKS; i++)
+		assert_int_equal(host_write(&w->other, i), -EBADE);
+	world_restart(w);
+	assert_int_equal(w->devices.nr, DISKS);
+	check_fenced(w);
+	world_down(w);
+}
+
+static void test_added(void **state)
+{
+	run_grows(added_main, 1);
+}
+
 FENCE_TEST(keys)
 FENCE_TEST(many_keys)
 FENCE_TEST(plain)
@@ -523,7 +594,7 @@ int main(void)
 		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_rejoin),	    cmocka_unit_test(test_type),
 		cmocka_unit_test(test_time),	    cmocka_unit_test(test_command),
-		cmocka_unit_test(test_bad_command),
+		cmocka_unit_test(test_bad_command), cmocka_unit_test(test_added),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
