@@ -94,8 +94,7 @@ int fs_may_grow(const struct fs *fs, const struct blkdev *dev, struct why *why) 
  *
  * -EINVAL: it is too small or too large, or the volume has as many as it can have; -EEXIST: FS_STRANGER_MEMBER;
  * -EROFS: device or volume; -EBUSY: another one is just being added; -ENOSPC: no room for metadata; -EIO; -ENOMEM. If
- * the store has failed (fs_error()) @dev must outlive the mount all the same, else the store does not know it any
- * more.
+ * fs_nr_devices() has risen all the same, the store has failed in the middle of it, and @dev must outlive the mount.
  */
 FIBER_FN int fs_grow(struct fs *fs, struct blkdev *dev, struct why *why) MUST_CHECK;
 

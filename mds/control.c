@@ -88,11 +88,16 @@ static FIBER_FN const char *evict(struct mds *mds, const char *id_text, bool for
 	return err == -EBUSY ? "the client is just changing; ask again" : strerror(-err);
 }
 
+static bool flag_of(struct json_object *request, const char *name)
+{
+	struct json_object *flag = NULL;
+
+	return json_object_object_get_ex(request, name, &flag) && json_object_get_boolean(flag);
+}
+
 static bool is_forced(struct json_object *request)
 {
-	struct json_object *force = NULL;
-
-	return json_object_object_get_ex(request, "force", &force) && json_object_get_boolean(force);
+	return flag_of(request, "force");
 }
 
 static FIBER_FN void answer_evict(struct control_conn *conn, struct json_object *request)
@@ -103,6 +108,19 @@ static FIBER_FN void answer_evict(struct control_conn *conn, struct json_object 
 		control_out_error(&conn->out, why);
 	else
 		control_out_text(&conn->out, "{\"ok\":true}");
+}
+
+static FIBER_FN void answer_grow(struct control_conn *conn, struct json_object *request)
+{
+	struct control *control = conn->control;
+	const struct control_grow ask = { .path = text_of(request, "device"),
+					  .force = is_forced(request),
+					  .dry_run = flag_of(request, "dry_run") };
+
+	reactor_timer_cancel(control->reactor, &conn->timer);
+	reactor_timer_arm(control->reactor, &conn->timer,
+			  reactor_now_ns(control->reactor) + CONTROL_GROW_SECONDS * UINT64_C(1000000000));
+	control_grow(&control->opt, &ask, &conn->out);
 }
 
 static FIBER_FN void answer(struct control_conn *conn, const char *command)
@@ -132,6 +150,8 @@ static FIBER_FN void answer_object(struct control_conn *conn, const char *line)
 		control_fence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
 	else if (strcmp(command, "unfence") == 0)
 		control_unfence(conn->control->opt.mds, text_of(o, "client"), is_forced(o), &conn->out);
+	else if (strcmp(command, "grow") == 0)
+		answer_grow(conn, o);
 	else if (strcmp(command, "layouts") == 0)
 		control_layouts(&conn->control->opt, text_of(o, "file"), &conn->out);
 	else

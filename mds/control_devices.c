@@ -142,7 +142,7 @@ static void add_view(struct json_object *o, const struct look_device *d)
 	}
 }
 
-static void add_types(struct json_object *o, unsigned int kinds)
+void control_add_types(struct json_object *o, unsigned int kinds)
 {
 	struct json_object *types = control_add_array(o, "types");
 
@@ -159,7 +159,8 @@ FIBER_FN void control_add_devices(struct json_object *top, struct mds *mds, uint
 	struct look *look = look_at_devices(mds);
 	bool seen = !look;
 
-	for (unsigned int i = 0; look && i < devices->nr; i++) {
+	/* One may have been added since they were asked. */
+	for (unsigned int i = 0; look && i < look->nr; i++) {
 		const struct layout_device *d = &devices->v[i];
 		const struct look_device *at = &look->devices[i];
 		struct json_object *o = json_object_new_object();
@@ -168,7 +169,7 @@ FIBER_FN void control_add_devices(struct json_object *top, struct mds *mds, uint
 		uuid_unparse_lower(d->id, id);
 		control_add_text(o, "path", d->dev->info.name);
 		control_add_text(o, "id", id);
-		add_types(o, d->offers);
+		control_add_types(o, d->offers);
 		control_add_text(o, "why_not_scsi", d->why_not_scsi[0] ? d->why_not_scsi : NULL);
 		control_add_bool(o, "emulated", d->reserver && d->reserver->is_emulated);
 		if (d->reserver)
@@ -239,7 +240,7 @@ FIBER_FN void control_add_layouts(struct json_object *top, struct mds *mds)
 	o = control_add_object(top, "layouts");
 	control_add_u64(o, "now", layouts->nr);
 	control_add_u64(o, "limit", mds->config->limits.layouts);
-	add_types(o, layouts->kinds);
+	control_add_types(o, layouts->kinds);
 	add_hex(o, "server_key", fence_own_key(layouts->fence));
 	add_counts(o, layouts);
 	control_add_devices(o, mds, 0, NULL);

@@ -44,6 +44,10 @@ void control_add_detours(struct json_object *top, const struct mds *mds);
 FIBER_FN void control_fence(struct mds *mds, const char *client, bool force, struct control_out *out);
 FIBER_FN void control_unfence(struct mds *mds, const char *client, bool force, struct control_out *out);
 
+/* Errors, too. */
+FIBER_FN void control_grow(const struct control_options *opt, const struct control_grow *ask,
+			   struct control_out *out);
+
 /* control_devices.c */
 #define CONTROL_FENCES_MAX 1000u /* that are shown */
 struct fence_entry;
@@ -51,6 +55,8 @@ struct fence_entry;
 FIBER_FN void control_add_layouts(struct json_object *top, struct mds *mds);
 /* Member "devices"; @ret_seen (may be NULL): @key is registered with one, or one does not say. */
 FIBER_FN void control_add_devices(struct json_object *top, struct mds *mds, uint64_t key, bool *ret_seen);
+/* Member "types": bits of enum layout_kind. */
+void control_add_types(struct json_object *o, unsigned int kinds);
 void control_fill_fence(struct json_object *o, const struct fence_entry *e);
 /* @file: a path from the volume's root, or an inode number; NULL: of all files. */
 FIBER_FN void control_layouts(const struct control_options *opt, const char *file, struct control_out *out);

@@ -20,7 +20,6 @@
 #define NS	  1e9
 
 struct status {
-	const struct control_options *opt;
 	const struct mds *mds;
 	struct fs_stats fs;
 	double uptime; /* seconds, more than 0 */
@@ -48,8 +47,8 @@ static void add_volume(const struct status *st, struct json_object *top)
 	control_add_bool(o, "read_only", fs_is_read_only(st->mds->fs));
 	control_add_text(o, "error", fs_error(st->mds->fs));
 	devices = control_add_array(o, "devices");
-	for (unsigned int i = 0; i < st->opt->nr_devs; i++) {
-		const struct blkdev_info *info = &st->opt->devs[i]->info;
+	for (unsigned int i = 0; i < fs_nr_devices(st->mds->fs); i++) {
+		const struct blkdev_info *info = &fs_device(st->mds->fs, i)->info;
 		struct json_object *d = json_object_new_object();
 
 		control_add_text(d, "path", info->name);
@@ -196,7 +195,7 @@ static void add_memory(const struct status *st, struct json_object *top)
 struct json_object *control_status(const struct control_options *opt)
 {
 	const struct mds *mds = opt->mds;
-	struct status st = { .opt = opt, .mds = mds };
+	struct status st = { .mds = mds };
 	struct json_object *top = json_object_new_object();
 	uint64_t wall = reactor_wall_ns(mds->reactor);
 	struct json_object *listen;

@@ -65,6 +65,7 @@ struct layouts {
 	/* Holder of what clients lost that are gone or know of it: in no table, its id is 0. */
 	struct client *nobody;
 	unsigned int kinds; /* bits that are offered at all */
+	bool growing;	    /* a device is being added */
 	struct {
 		uint64_t gets, commits, returns, recalls, revoked, fences, lates, conflicts, errors;
 	} counts;
@@ -129,6 +130,8 @@ FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, 
 /* The server is about to stop: who waits for a fence or for layouts to go is woken. */
 void layout_interrupt(struct mds *mds);
 FIBER_FN void layout_stop(struct mds *mds);
+/* All types that some export lets somebody have. */
+unsigned int layout_kinds_wanted(const struct config *config) MUST_CHECK;
 /* Types that this peer gets for files of @fh's export, by bits of enum layout_kind. */
 unsigned int layout_kinds_of(const struct compound *c, const struct fh *fh) MUST_CHECK;
 

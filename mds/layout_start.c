@@ -19,8 +19,7 @@
 static_assert(RECORD_KEY == FENCE_RECORD_KEY, "one number");
 static_assert((int)LAYOUT_SCSI == (int)EXPORT_LAYOUT_SCSI && (int)LAYOUT_BLOCK == (int)EXPORT_LAYOUT_BLOCK, "bits");
 
-/* All that some export lets somebody have. */
-static unsigned int kinds_wanted(const struct config *config)
+unsigned int layout_kinds_wanted(const struct config *config)
 {
 	unsigned int kinds = 0;
 
@@ -47,7 +46,7 @@ static FIBER_FN int start_fence(struct mds *mds, struct layouts *layouts, struct
 
 FIBER_FN int layout_start(struct mds *mds, const struct layout_source *sources, unsigned int nr, struct why *why)
 {
-	unsigned int wanted = kinds_wanted(mds->config);
+	unsigned int wanted = layout_kinds_wanted(mds->config);
 	struct layouts *layouts = calloc(1, sizeof(*layouts));
 	int err;
 

@@ -203,7 +203,7 @@ FIBER_FN nfsstat4 op_getdevicelist(struct compound *c, const struct nfs_argop4 *
 	if (!is_offered(c, args->gdla_layout_type) || !(layout_kinds_of(c, &c->fh) & kind_of(args->gdla_layout_type)))
 		return NFS4ERR_UNKNOWN_LAYOUTTYPE;
 	devices = &c->mds->layouts->devices;
-	/* The devices of a mounted volume do not change, so every cookie of this volume is good. */
+	/* Devices come behind the others and never go, so every cookie of this volume is good. */
 	if (args->gdla_cookie && memcmp(args->gdla_cookieverf, c->mds->volume_tag, NFS4_VERIFIER_SIZE) != 0)
 		return NFS4ERR_NOT_SAME;
 	if (args->gdla_cookie > devices->nr)

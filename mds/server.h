@@ -8,6 +8,7 @@
 #include "extent/why.h"
 #include "mds/config.h"
 
+struct blkdev;
 struct layout_source;
 struct mds;
 struct net;
@@ -31,6 +32,13 @@ struct server_options {
  */
 FIBER_FN int server_start(struct reactor *r, struct fs *fs, struct net *net, const struct config *config,
 			  const struct server_options *opt, struct mds **ret_mds, struct why *why) MUST_CHECK;
+/*
+ * Add @dev to the volume, whatever is on it, while clients use it; @source as in server_options.  With @dry_run only
+ * say whether it can be.  Errors of fs_grow() and, what stands against layouts, of layout_device_propose() and
+ * fence_admit(); -ESHUTDOWN.  @dev: as fs_grow() says.
+ */
+FIBER_FN int server_grow(struct mds *mds, struct blkdev *dev, const struct layout_source *source, bool dry_run,
+			 struct why *why) MUST_CHECK;
 /* End all connections, wait for requests that run, free.  Nothing is lost: clients come back to the next start. */
 FIBER_FN void server_stop(struct mds *mds);
 

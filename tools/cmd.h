@@ -33,5 +33,6 @@ int cmd_clients(int argc, char **argv);
 int cmd_fence(int argc, char **argv);
 int cmd_unfence(int argc, char **argv);
 int cmd_layouts(int argc, char **argv);
+int cmd_grow(int argc, char **argv);
 
 #endif

@@ -18,6 +18,7 @@ static const struct cmd commands[] = {
 	{ "devices", "show the block devices and what they can be used for", cmd_devices },
 	{ "dump", "show what is on the devices of a volume", cmd_dump },
 	{ "serve", "serve a volume to NFS clients", cmd_serve },
+	{ "grow", "add devices to the volume that is served", cmd_grow },
 	{ "status", "tell how the running server is", cmd_status },
 	{ "clients", "tell who uses the running server", cmd_clients },
 	{ "fence", "cut a client off from the devices", cmd_fence },

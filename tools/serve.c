@@ -64,18 +64,18 @@ static void serve_signal(void *arg, int nr)
 
 /*
  * The kernel may let go of a killed server's devices a moment after the process is gone, when it has unwound the
- * requests in flight.
+ * requests in flight: then who @waits, waits.
  */
-static FIBER_FN int device_open(struct serve *s, const char *path)
+FIBER_FN int serve_open_device(struct serve *s, const char *path, bool waits, struct why *why)
 {
-	uint64_t deadline = reactor_now_ns(s->reactor) + LET_GO_NS;
-	struct blkdev **dev = &s->devs[s->nr_devs];
+	uint64_t deadline = reactor_now_ns(s->reactor) + (waits ? LET_GO_NS : 0);
+	unsigned int index = s->nr_devs;
 	char text[MESSAGE_MAX];
 	bool said = false;
 	int err;
 
 	for (;;) {
-		err = blkfile_open(s->reactor, path, BLKFILE_EXCLUSIVE, dev);
+		err = blkfile_open(s->reactor, path, BLKFILE_EXCLUSIVE, &s->devs[index]);
 		if (err != -EBUSY || s->stop || reactor_now_ns(s->reactor) >= deadline)
 			break;
 		if (!said)
@@ -85,10 +85,35 @@ static FIBER_FN int device_open(struct serve *s, const char *path)
 	}
 	if (err) {
 		blklimits_explain(path, err, text, sizeof(text));
-		log_err("%s", text);
-		return err;
+		return why_set(why, err, "%s", text);
 	}
-	s->nr_devs++;
+	s->paths[index] = strdup(path);
+	if (s->paths[index])
+		return 0;
+	serve_close_device(s, index);
+	return why_set(why, -ENOMEM, "out of memory");
+}
+
+void serve_close_device(struct serve *s, unsigned int index)
+{
+	blkdev_close(s->devs[index]);
+	free(s->paths[index]);
+	s->devs[index] = NULL;
+	s->paths[index] = NULL;
+}
+
+static FIBER_FN int serve_open_devices(struct serve *s)
+{
+	for (unsigned int i = 0; i < s->config->nr_devices; i++) {
+		struct why why = { "" };
+		int err = serve_open_device(s, s->config->devices[i], true, &why);
+
+		if (err) {
+			log_err("%s", why.text);
+			return err;
+		}
+		s->nr_devs++;
+	}
 	return 0;
 }
 
@@ -103,10 +128,8 @@ static FIBER_FN int serve_mount(struct serve *s)
 		.checkpoint_depth = (unsigned int)store->checkpoint_depth,
 	};
 	struct why why = { "" };
-	int err = 0;
+	int err = serve_open_devices(s);
 
-	for (unsigned int i = 0; !err && i < s->config->nr_devices; i++)
-		err = device_open(s, s->config->devices[i]);
 	if (!err)
 		err = sources_open(s);
 	if (err)
@@ -135,7 +158,7 @@ static FIBER_FN int serve_unmount(struct serve *s)
 	s->fs = NULL;
 	sources_close(s);
 	while (s->nr_devs > 0)
-		blkdev_close(s->devs[--s->nr_devs]);
+		serve_close_device(s, --s->nr_devs);
 	return err;
 }
 
@@ -181,7 +204,7 @@ static void control_dir(const char *path)
 static FIBER_FN void serve_control(struct serve *s)
 {
 	const struct control_options options = {
-		.mds = s->mds, .path = s->config->control, .devs = s->devs, .nr_devs = s->nr_devs
+		.mds = s->mds, .path = s->config->control, .grow = serve_grow, .grow_arg = s
 	};
 	uint64_t deadline = reactor_now_ns(s->reactor) + LET_GO_NS;
 	int err;

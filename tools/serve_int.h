@@ -8,8 +8,11 @@
 #include "dev/fiber_sync.h"
 #include "dev/reactor.h"
 #include "extent/format.h"
+#include "extent/why.h"
 
 struct config;
+struct control_grow;
+struct control_grown;
 struct fs;
 struct mds;
 struct serve_sources;
@@ -36,8 +39,11 @@ struct serve {
 	struct reactor *reactor;
 	struct wait_queue stopped;
 	bool stop; /* somebody wants us to end */
+	/* Of the configuration, then those that were added: */
 	struct blkdev *devs[VOLUME_DEVICES_MAX];
+	char *paths[VOLUME_DEVICES_MAX];
 	unsigned int nr_devs;
+	bool growing;		       /* the next one is being looked at */
 	struct serve_sources *sources; /* NULL: none yet */
 	struct fs *fs;
 	struct net *net;
@@ -45,6 +51,14 @@ struct serve {
 	struct control *control; /* NULL: there is none */
 	struct notify notify;
 };
+
+/* serve.c: @path as the device behind the others, which counts only when nr_devs is raised; the log says errors. */
+FIBER_FN int serve_open_device(struct serve *s, const char *path, bool waits, struct why *why) MUST_CHECK;
+void serve_close_device(struct serve *s, unsigned int index);
+
+/* serve_grow.c: as in struct control_options; @arg is the struct serve. */
+FIBER_FN int serve_grow(void *arg, const struct control_grow *ask, struct control_grown *ret_grown, struct why *why)
+	MUST_CHECK;
 
 /* The log's account of what is served now, and what was found. */
 void report_start(const struct serve *s);

@@ -15,6 +15,8 @@
 #include "layout/device.h"
 #include "layout/fence.h"
 #include "mds/config.h"
+#include "mds/layout.h"
+#include "mds/mds.h"
 #include "tools/serve_int.h"
 
 #define EMULATED_HOST "server" /* one for all servers: they have the file one after the other */
@@ -50,11 +52,11 @@ static int open_reserver(struct serve *s, unsigned int i, struct serve_source *o
 	return -EOPNOTSUPP;
 }
 
-static FIBER_FN void source_open(struct serve *s, unsigned int i)
+static FIBER_FN void source_open(struct serve *s, unsigned int i, bool is_next)
 {
 	struct serve_source *own = &s->sources->own[i];
 	struct layout_source *source = &s->sources->v[i];
-	const char *path = s->config->devices[i];
+	const char *path = s->paths[i];
 	struct ask ask = { .identity = &own->identity };
 	int err;
 
@@ -68,7 +70,10 @@ static FIBER_FN void source_open(struct serve *s, unsigned int i)
 	}
 	source->identity = &own->identity;
 	err = open_reserver(s, i, own, &source->reserver);
-	if (!err)
+	/* Another volume's server must not be joined by mistake. */
+	if (!err && is_next)
+		err = fence_rejoin_own(s->mds->layouts->fence, source->reserver);
+	else if (!err)
 		err = fence_rejoin(source->reserver);
 	if (err && err != -EOPNOTSUPP)
 		log_warn("device %s: its reservations cannot be used: %s", path, strerror(-err));
@@ -79,18 +84,34 @@ FIBER_FN int sources_open(struct serve *s)
 	s->sources = calloc(1, sizeof(*s->sources));
 	if (!s->sources)
 		return -ENOMEM;
-	s->sources->own = calloc(s->nr_devs, sizeof(*s->sources->own));
+	s->sources->own = calloc(VOLUME_DEVICES_MAX, sizeof(*s->sources->own));
 	if (!s->sources->own) {
 		free(s->sources);
 		s->sources = NULL;
 		return -ENOMEM;
 	}
 	s->sources->nr = s->nr_devs;
-	for (unsigned int i = 0; i < s->nr_devs; i++)
+	for (unsigned int i = 0; i < VOLUME_DEVICES_MAX; i++)
 		s->sources->own[i].fd = -1;
 	for (unsigned int i = 0; i < s->nr_devs; i++)
-		source_open(s, i);
+		source_open(s, i, false);
 	return 0;
+}
+
+FIBER_FN void source_open_next(struct serve *s, unsigned int index)
+{
+	source_open(s, index, true);
+}
+
+void source_close(struct serve *s, unsigned int index)
+{
+	struct serve_source *own = &s->sources->own[index];
+
+	reserver_close(s->sources->v[index].reserver);
+	if (own->fd >= 0)
+		close(own->fd);
+	s->sources->v[index] = (struct layout_source){ 0 };
+	*own = (struct serve_source){ .fd = -1 };
 }
 
 void sources_close(struct serve *s)
@@ -99,11 +120,8 @@ void sources_close(struct serve *s)
 
 	if (!sources)
 		return;
-	for (unsigned int i = 0; i < sources->nr; i++) {
-		reserver_close(sources->v[i].reserver);
-		if (sources->own[i].fd >= 0)
-			close(sources->own[i].fd);
-	}
+	for (unsigned int i = 0; i < sources->nr; i++)
+		source_close(s, i);
 	free(sources->own);
 	free(sources);
 	s->sources = NULL;

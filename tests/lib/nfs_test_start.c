@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dev/blkdev.h"
+#include "dev/fiber.h"
 #include "extent/check_run.h"
 #include "extent/data.h"
 #include "layout/device.h"
@@ -33,6 +34,7 @@ const char *nfs_test_exports = "exports = ( { path = \"/\"; pseudo = \"/\"; id =
 const char *nfs_test_path = "/";
 const char *nfs_test_limits = "buffer_bytes = \"64M\";";
 unsigned int nfs_test_devices = 1;
+unsigned int nfs_test_spares;
 bool nfs_test_has_reservations;
 uint64_t nfs_test_device_size = 256ull << 20;
 
@@ -56,6 +58,7 @@ struct nfs_world {
 	/* With reservations: */
 	struct sim_reserve *reserves[STORE_DISKS_MAX];
 	struct identity identities[STORE_DISKS_MAX];
+	bool growing;
 	unsigned int nr_paths;
 	struct world_path paths[WORLD_HOSTS_MAX * STORE_DISKS_MAX];
 };
@@ -96,8 +99,9 @@ static void world_identify(struct nfs_world *w, unsigned int index)
 static int world_reserve(struct nfs_world *w)
 {
 	int err = 0;
+	unsigned int nr = w->store.cfg.nr_disks + w->store.cfg.nr_spare;
 
-	for (unsigned int i = 0; nfs_test_has_reservations && i < w->store.cfg.nr_disks && !err; i++) {
+	for (unsigned int i = 0; nfs_test_has_reservations && i < nr && !err; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "sim%u", i);
@@ -172,6 +176,7 @@ int nfs_test_start(struct nfs_test *t)
 	const struct sim_net_rates rates = { .delay_min_ns = 10000, .delay_max_ns = 100000 };
 	struct store_config cfg = { .seed = store_seed(1),
 				    .nr_disks = nfs_test_devices,
+				    .nr_spare = nfs_test_spares,
 				    .disk_size = nfs_test_device_size };
 	int err;
 
@@ -207,6 +212,13 @@ const struct config *nfs_test_config(const struct nfs_test *t)
 	return w->config;
 }
 
+static FIBER_FN struct layout_source world_source(struct nfs_world *w, unsigned int i)
+{
+	return (struct layout_source){ .dev = w->store.devs[i],
+				       .identity = &w->identities[i],
+				       .reserver = world_path(w, SERVER_INITIATOR, i)->res };
+}
+
 static FIBER_FN int world_serve(struct nfs_world *w, bool discard_state)
 {
 	struct layout_source sources[STORE_DISKS_MAX];
@@ -215,9 +227,7 @@ static FIBER_FN int world_serve(struct nfs_world *w, bool discard_state)
 	int err;
 
 	for (unsigned int i = 0; w->reserves[0] && i < w->store.cfg.nr_disks; i++) {
-		sources[i] = (struct layout_source){ .dev = w->store.devs[i],
-						     .identity = &w->identities[i],
-						     .reserver = world_path(w, SERVER_INITIATOR, i)->res };
+		sources[i] = world_source(w, i);
 		opt.sources = sources;
 		opt.nr_sources = i + 1;
 	}
@@ -243,16 +253,41 @@ static FIBER_FN int world_restart(struct nfs_test *t, bool discard_state)
 	int err;
 
 	/* From now on nothing reaches the disk or the network; what still runs fails and ends. */
-	for (unsigned int i = 0; i < w->store.cfg.nr_disks; i++)
+	for (unsigned int i = 0; i < w->store.cfg.nr_disks + w->store.cfg.nr_spare; i++)
 		sim_disk_power_off(w->store.disks[i], SIM_POWER_ERRORS);
 	sim_net_host_crash(w->net, w->server_host);
+	while (w->growing)
+		fiber_sleep_ns(1000000);
 	server_stop(w->mds);
 	w->mds = NULL;
 	world_cut_paths(w);
 	store_power_cut(&w->store, reactor_random(w->store.r));
 	w->server_host = sim_net_host(w->net, SERVER_ADDR);
-	err = store_mount(&w->store);
+	err = store_mount_grown(&w->store);
 	return err ? err : world_serve(w, discard_state);
+}
+
+FIBER_FN int nfs_test_grow(struct nfs_test *t, struct why *ret_why)
+{
+	struct nfs_world *w = t->world;
+	unsigned int index = w->store.cfg.nr_disks;
+	struct layout_source source;
+	int err;
+
+	w->growing = true;
+	source = w->reserves[index] ? world_source(w, index) : (struct layout_source){ 0 };
+	err = server_grow(w->mds, w->store.devs[index], w->reserves[index] ? &source : NULL, false, ret_why);
+	if (!err)
+		store_grown(&w->store);
+	w->growing = false;
+	return err;
+}
+
+unsigned int nfs_test_nr_devices(const struct nfs_test *t)
+{
+	const struct nfs_world *w = t->world;
+
+	return w->store.cfg.nr_disks;
 }
 
 FIBER_FN int nfs_test_kill(struct nfs_test *t)

@@ -22,6 +22,7 @@ extern const char *nfs_test_limits;
  * given layouts of, with a NAA designator (nfs_test_naa()); without, nothing is known of it but that it is a disk.
  */
 extern unsigned int nfs_test_devices;
+extern unsigned int nfs_test_spares; /* and so many that are not in it until nfs_test_grow() */
 extern bool nfs_test_has_reservations;
 extern uint64_t nfs_test_device_size; /* bytes */
 
@@ -47,6 +48,14 @@ const struct config *nfs_test_config(const struct nfs_test *t);
 struct blkdev *nfs_test_device(struct nfs_test *t, const char *host, unsigned int index, struct reserver **ret_res);
 /* The simulated reservations of device @index, for faults and for looking at keys; they survive kills. */
 struct sim_reserve *nfs_test_reserve(struct nfs_test *t, unsigned int index);
+/*
+ * With our own server: have it add the first spare.  The errors of server_grow(), said in @ret_why (may be NULL);
+ * also if the server is killed meanwhile.
+ */
+struct why;
+FIBER_FN int nfs_test_grow(struct nfs_test *t, struct why *ret_why) MUST_CHECK;
+/* Devices that the volume has now. */
+unsigned int nfs_test_nr_devices(const struct nfs_test *t);
 /* The simulated disk, until the next kill. */
 struct sim_disk *nfs_test_disk(struct nfs_test *t, unsigned int index);
 #define NFS_TEST_NAA_LEN 16

@@ -93,7 +93,7 @@ static unsigned int find_device(struct pnfs_peer *peer, const struct pnfs_block_
 {
 	struct nfs_test *t = peer->s.t;
 
-	for (unsigned int i = 0; i < nfs_test_devices; i++) {
+	for (unsigned int i = 0; i < nfs_test_nr_devices(t); i++) {
 		if (volume->type == PNFS_SCSI_VOLUME_BASE) {
 			const pnfs_scsi_base_volume_info4 *base = &volume->pnfs_block_volume4_u.sv_base_info;
 			uint8_t naa[NFS_TEST_NAA_LEN];

@@ -116,7 +116,7 @@ void store_unmount(struct store *s)
 		store_die(s, "unmount", err);
 }
 
-static void store_grown(struct store *s)
+void store_grown(struct store *s)
 {
 	s->cfg.nr_disks++;
 	s->cfg.nr_spare--;

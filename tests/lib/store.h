@@ -50,6 +50,8 @@ FIBER_FN int store_mount(struct store *s) MUST_CHECK;
 FIBER_FN void store_unmount(struct store *s);
 /* Add the first spare disk: then it is one of cfg.nr_disks.  Errors of fs_grow(). */
 FIBER_FN int store_grow(struct store *s) MUST_CHECK;
+/* A spare disk was added in another way than by store_grow(). */
+void store_grown(struct store *s);
 /* Mount as after a crash in the middle of store_grow(): with the first spare disk, if the volume has it. */
 FIBER_FN int store_mount_grown(struct store *s) MUST_CHECK;
 /* Drop the mounted store, cut the power with @seed deciding what survives, and open what is left. */

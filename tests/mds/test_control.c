@@ -45,6 +45,14 @@ struct world {
 	struct conn conn;
 	struct sock sock;
 	struct conn_bind bind;
+	/* `grow`: what was asked, and what is done about it */
+	struct layouts layouts;
+	struct layout_device grown;
+	unsigned int nr_grows, nr_grows_done;
+	struct control_grow asked;
+	char asked_path[CONTROL_REQUEST_MAX];
+	uint64_t grow_ns;
+	const char *grow_why; /* NULL: it works */
 	char answer[ANSWER_MAX];
 };
 
@@ -79,9 +87,27 @@ static void fill_clients(struct world *w)
 	list_add_tail(&w->session.by_client, &w->clients[0].sessions);
 }
 
+static FIBER_FN int fake_grow(void *arg, const struct control_grow *ask, struct control_grown *ret_grown,
+			      struct why *why)
+{
+	static const char *const paths[] = { "/dev/a", "/dev/b" };
+	struct world *w = arg;
+
+	w->nr_grows++;
+	w->asked = *ask;
+	snprintf(w->asked_path, sizeof(w->asked_path), "%s", ask->path);
+	fiber_sleep_ns(w->grow_ns);
+	w->nr_grows_done++;
+	if (w->grow_why)
+		return why_set(why, -EINVAL, "%s", w->grow_why);
+	*ret_grown =
+		(struct control_grown){ .index = 0, .size = 1 << 20, .held = "xfs", .paths = paths, .nr_paths = 2 };
+	return 0;
+}
+
 static FIBER_FN void world_start(struct world *w)
 {
-	struct control_options options = { .mds = &w->mds, .path = CONTROL, .devs = w->store.devs, .nr_devs = 1 };
+	struct control_options options = { .mds = &w->mds, .path = CONTROL, .grow = fake_grow, .grow_arg = w };
 
 	store_format(&w->store);
 	CHECK_EQ(store_mount(&w->store), 0);
@@ -421,6 +447,103 @@ static FIBER_FN void layouts_body(struct store *s, void *arg)
 	world_stop(w);
 }
 
+/* A server with layouts, as far as `grow` looks at them. */
+static void with_layouts(struct world *w)
+{
+	w->grown.offers = LAYOUT_SCSI;
+	memset(w->grown.id, 0xab, sizeof(w->grown.id));
+	w->layouts.devices = (struct layout_devices){ .nr = 1, .v = &w->grown };
+	w->mds.layouts = &w->layouts;
+}
+
+static FIBER_FN void grow_body(struct store *s, void *arg)
+{
+	struct world *w = arg;
+	struct json_object *o;
+
+	world_start(w);
+	with_layouts(w);
+	o = ask(w, "{\"command\":\"grow\",\"device\":\"/dev/b\"}\n");
+	CHECK(!w->asked.force && !w->asked.dry_run);
+	CHECK(strcmp(w->asked_path, "/dev/b") == 0);
+	CHECK(text_is(o, "path", "/dev/b"));
+	CHECK(json_object_get_boolean(member(o, "added")));
+	CHECK_EQ(number(o, "number"), 1);
+	CHECK(text_is(o, "id", "abababab-abab-abab-abab-abababababab"));
+	CHECK_EQ(number(o, "size_bytes"), 1 << 20);
+	CHECK(text_is(o, "held", "xfs"));
+	CHECK_EQ(json_object_array_length(member(o, "types")), 1);
+	CHECK(number(member(o, "volume"), "size_bytes") > number(member(o, "volume"), "free_bytes"));
+	CHECK_EQ(json_object_array_length(member(o, "devices")), 2);
+	json_object_put(o);
+	/* It may take longer than other requests. */
+	w->grow_ns = 6 * CONTROL_SECONDS * SECOND;
+	o = ask(w, "{\"command\":\"grow\",\"device\":\"/x y\",\"force\":true,\"dry_run\":true}\n");
+	CHECK(w->asked.force && w->asked.dry_run);
+	CHECK(!json_object_get_boolean(member(o, "added")));
+	CHECK(member(o, "id") == NULL);
+	json_object_put(o);
+	w->grow_ns = 0;
+	w->grow_why = "it is \"full\"";
+	o = ask(w, "{\"command\":\"grow\",\"device\":\"/dev/b\"}\n");
+	CHECK(text_is(o, "error", "it is \"full\""));
+	json_object_put(o);
+	world_stop(w);
+}
+
+/* Nothing of this reaches who would open something. */
+static FIBER_FN void bad_grow_body(struct store *s, void *arg)
+{
+	static const char *const members[] = {
+		"",
+		"\"device\":null",
+		"\"device\":7",
+		"\"device\":[\"/dev/b\"]",
+		"\"device\":{\"/dev/b\":1}",
+		"\"device\":\"\"",
+		"\"device\":\"dev/b\"",
+		"\"device\":\"/dev/b\\n\"",
+		"\"device\":\"\\u0000/dev/b\"",
+		"\"device\":\"/dev/\\u001b[2J\"",
+		"\"device\":\"/dev/b",
+		"\"devices\":\"/dev/b\"",
+	};
+	struct world *w = arg;
+	char big[2 * CONTROL_REQUEST_MAX];
+	struct json_object *o;
+	struct sock *gone;
+
+	world_start(w);
+	/* A server without layouts cannot be asked at all. */
+	o = ask(w, "{\"command\":\"grow\",\"device\":\"/dev/b\"}\n");
+	CHECK(json_object_is_type(member(o, "error"), json_type_string));
+	json_object_put(o);
+	with_layouts(w);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		snprintf(big, sizeof(big), "{\"command\":\"grow\",%s}\n", members[i]);
+		o = ask(w, big);
+		CHECK(json_object_is_type(member(o, "error"), json_type_string));
+		json_object_put(o);
+	}
+	snprintf(big, sizeof(big), "{\"command\":\"grow\",\"device\":\"/%0*d\"}\n", CONTROL_REQUEST_MAX, 0);
+	o = ask(w, big);
+	CHECK(json_object_is_type(member(o, "error"), json_type_string));
+	json_object_put(o);
+	CHECK_EQ(w->nr_grows, 0);
+	/* Flags that are none are what json-c makes of them; who does not wait for the answer is served all the same.
+	 */
+	w->grow_ns = SECOND;
+	gone = dial(w);
+	CHECK_EQ(say(gone, "{\"command\":\"grow\",\"device\":\"/dev/b\",\"force\":\"\",\"dry_run\":[]}\n"), 0);
+	while (w->nr_grows == 0)
+		fiber_sleep_ns(SECOND / 100);
+	CHECK(!w->asked.force);
+	sock_close(gone);
+	CHECK_EQ(w->nr_grows_done, 0);
+	world_stop(w);
+	CHECK_EQ(w->nr_grows_done, 1);
+}
+
 static FIBER_FN void nonsense_body(struct store *s, void *arg)
 {
 	static const char *const requests[] = { "\n",
@@ -519,6 +642,16 @@ static void test_detours(void **state)
 	world_run(detours_body);
 }
 
+static void test_grow(void **state)
+{
+	world_run(grow_body);
+}
+
+static void test_bad_grow(void **state)
+{
+	world_run(bad_grow_body);
+}
+
 static void test_nonsense(void **state)
 {
 	world_run(nonsense_body);
@@ -537,9 +670,10 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	cmocka_unit_test(test_failed),	 cmocka_unit_test(test_clients),
-		cmocka_unit_test(test_layouts), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_stop),	cmocka_unit_test(test_detours),
+		cmocka_unit_test(test_status),	 cmocka_unit_test(test_failed),	  cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_layouts),	 cmocka_unit_test(test_nonsense), cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_stop),	 cmocka_unit_test(test_detours),  cmocka_unit_test(test_grow),
+		cmocka_unit_test(test_bad_grow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
