@@ -118,7 +118,7 @@ static FIBER_FN int world_find(void *owner, layouttype4 type, const struct pnfs_
 	snprintf(name, sizeof(name), "host%u", host->nr);
 	if (addr->bda_volumes.bda_volumes_len != 1)
 		torture_sim_fail(sim, "device", "%u volumes in a device", addr->bda_volumes.bda_volumes_len);
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		struct torture_sim_disk *d = &sim->disks[i];
 
 		if (is_meant(d, &addr->bda_volumes.bda_volumes_val[0]))
@@ -139,7 +139,7 @@ static struct pnfs_finder world_finder(void *owner, unsigned int host)
 /* The server's way to its disks. */
 FIBER_FN void torture_sim_attach(struct torture_sim *sim)
 {
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		struct torture_sim_disk *d = &sim->disks[i];
 
 		if (sim_reserve_attach(d->sr, "server", d->base, &d->path, &d->reserver))
@@ -262,7 +262,8 @@ static void sim_init(struct torture_sim *sim, uint64_t seed)
 	(void)dice_roll(&sim->dice);
 	sim->r = sim_reactor_new(seed);
 	sim->nr_disks = 1 + (dice_below(&sim->dice, 4) == 0);
-	for (unsigned int i = 0; i < sim->nr_disks; i++)
+	sim->nr_all = sim->nr_disks + (seed >= TORTURE_SIM_GROWS);
+	for (unsigned int i = 0; i < sim->nr_all; i++)
 		disk_init(sim, i);
 	sim->mount.cache_bytes = 1 << (21 + dice_below(&sim->dice, 3));
 	sim->mount.checkpoint_ns = 2 * SIM_S;
@@ -287,7 +288,7 @@ static void sim_init(struct torture_sim *sim, uint64_t seed)
 static void sim_release(struct torture_sim *sim)
 {
 	sim_net_free(sim->net);
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		struct torture_sim_disk *d = &sim->disks[i];
 
 		torture_valve_free(d->valve);
@@ -326,7 +327,7 @@ void torture_sim_run(uint64_t seed, struct torture_sim_report *ret_report)
 	if (reactor_run(sim->r, sim_main, sim))
 		abort();
 	sim->report.hash = sim_reactor_trace_hash(sim->r) ^ sim->report.torture.hash;
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		sim->report.hash ^= sim_disk_trace_hash(sim->disks[i].disk);
 		sim->report.conflicts += sim_reserve_conflicts(sim->disks[i].sr);
 	}

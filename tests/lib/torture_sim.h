@@ -8,8 +8,10 @@
  *
  * Meanwhile the server is killed at any moment, also in the midst of its writes and of its recovery, and started
  * again; the disks go on for the hosts then.  At other times the power goes for all: what no flush has saved may be
- * lost, and all hosts begin anew (I14).  Hosts crash, are cut off for shorter and longer than the lease, connections
- * break, disks are slow.  After each kill the volume is checked as a whole.
+ * lost, and all hosts begin anew (I14).  With seeds from TORTURE_SIM_GROWS on
+ * the volume gets another disk, and the server is often killed while it adds it.  Hosts crash, are cut off for
+ * shorter and longer than the lease, connections break, disks are slow.  After each kill the volume is checked as a
+ * whole.
  *
  * A run in which something is wrong prints the seed and what was found, and ends the process with TORTURE_SIM_FAILED;
  * torture_sim_fork() does it in a child.
@@ -19,11 +21,12 @@
 
 #define TORTURE_SIM_FAILED 3
 #define TORTURE_SIM_TEXT   1024
+#define TORTURE_SIM_GROWS  10000 /* seed */
 
 struct torture_sim_report {
 	struct torture_report torture;
 	uint64_t hash;
-	uint64_t kills, outages, restarts, crashes, cuts, resets, holds, unfenced;
+	uint64_t kills, outages, restarts, crashes, cuts, resets, holds, unfenced, grown;
 	uint64_t conflicts;			   /* requests that a disk refused */
 	uint64_t grants, recalls, revoked, fences; /* by the server's own count */
 };

@@ -7,6 +7,7 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "dev/fiber.h"
 #include "dev/reactor.h"
@@ -22,7 +23,7 @@ static uint64_t roll(struct torture_sim *sim, uint64_t below)
 
 static bool is_dead(const struct torture_sim *sim)
 {
-	for (unsigned int i = 0; i < sim->nr_disks; i++)
+	for (unsigned int i = 0; i < sim->nr_all; i++)
 		if (torture_valve_is_shut(sim->disks[i].valve))
 			return true;
 	return false;
@@ -37,15 +38,32 @@ static FIBER_FN int mount_try(struct torture_sim *sim, struct why *why)
 	return fs_mount(sim->r, devs, sim->nr_disks, &sim->mount, &sim->fs, why);
 }
 
+/* It died while it added a disk: whether it has it is seen now. */
+static FIBER_FN int mount_grown(struct torture_sim *sim, struct why *why)
+{
+	int err = mount_try(sim, why);
+
+	if (err != -EINVAL || sim->nr_disks == sim->nr_all || !strstr(why->text, "is missing"))
+		return err;
+	sim->nr_disks++;
+	sim->report.grown++;
+	return mount_try(sim, why);
+}
+
+static struct layout_source source_of(struct torture_sim *sim, unsigned int i)
+{
+	return (struct layout_source){ .dev = torture_valve_dev(sim->disks[i].valve),
+				       .identity = &sim->disks[i].identity,
+				       .reserver = sim->disks[i].reserver };
+}
+
 static FIBER_FN int serve_try(struct torture_sim *sim, struct why *why)
 {
 	struct layout_source sources[TORTURE_SIM_DISKS_MAX];
 	struct server_options opt = { .sources = sources, .nr_sources = sim->nr_disks };
 
 	for (unsigned int i = 0; i < sim->nr_disks; i++)
-		sources[i] = (struct layout_source){ .dev = torture_valve_dev(sim->disks[i].valve),
-						     .identity = &sim->disks[i].identity,
-						     .reserver = sim->disks[i].reserver };
+		sources[i] = source_of(sim, i);
 	return server_start(sim->r, sim->fs, sim->server_host, sim->config, &opt, &sim->mds, why);
 }
 
@@ -108,7 +126,7 @@ FIBER_FN void torture_sim_stop(struct torture_sim *sim)
 /* What the dead machine had under way has ended. */
 static FIBER_FN void wait_idle(struct torture_sim *sim)
 {
-	for (unsigned int i = 0; i < sim->nr_disks; i++)
+	for (unsigned int i = 0; i < sim->nr_all; i++)
 		while (torture_valve_in_flight(sim->disks[i].valve) > 0)
 			fiber_sleep_ns(SIM_MS);
 }
@@ -122,7 +140,7 @@ static FIBER_FN bool recover(struct torture_sim *sim)
 	sim->server_host = sim_net_host(sim->net, "10.0.0.1");
 	if (roll(sim, 4) == 0)
 		torture_valve_shut_at(sim->disks[roll(sim, sim->nr_disks)].valve, 1 + roll(sim, 6));
-	err = mount_try(sim, &why);
+	err = mount_grown(sim, &why);
 	if (err && !is_dead(sim))
 		torture_sim_fail(sim, "mount", "%s", why.text);
 	if (err)
@@ -133,7 +151,7 @@ static FIBER_FN bool recover(struct torture_sim *sim)
 	err = serve_try(sim, &why);
 	if (err && !is_dead(sim))
 		torture_sim_fail(sim, "start", "the server does not start: %s", why.text);
-	for (unsigned int i = 0; i < sim->nr_disks; i++)
+	for (unsigned int i = 0; i < sim->nr_all; i++)
 		torture_valve_shut_at(sim->disks[i].valve, 0);
 	if (!err && !is_dead(sim))
 		return true;
@@ -146,13 +164,15 @@ static FIBER_FN bool recover(struct torture_sim *sim)
 /* The dead server's remains go. */
 static FIBER_FN void bury(struct torture_sim *sim)
 {
+	while (sim->growing)
+		fiber_sleep_ns(SIM_MS);
 	if (sim->mds)
 		torture_sim_stop(sim);
 	if (sim->fs)
 		fs_abandon(sim->fs);
 	sim->fs = NULL;
 	wait_idle(sim);
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		blkdev_close(sim->disks[i].path);
 		reserver_close(sim->disks[i].reserver);
 	}
@@ -178,7 +198,7 @@ static FIBER_FN void chaos_kill(struct torture_sim *sim)
 		sim_net_host_crash(sim->net, sim->server_host);
 		fiber_sleep_ns(roll(sim, 20 * SIM_MS));
 	}
-	for (unsigned int i = 0; i < sim->nr_disks; i++)
+	for (unsigned int i = 0; i < sim->nr_all; i++)
 		torture_valve_shut(sim->disks[i].valve);
 	if (!unheard)
 		sim_net_host_crash(sim->net, sim->server_host);
@@ -192,14 +212,14 @@ static FIBER_FN void chaos_outage(struct torture_sim *sim)
 	struct sim_cut cut = { .style = SIM_CUT_ANY };
 
 	sim->report.outages++;
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		sim_disk_power_off(sim->disks[i].disk, SIM_POWER_ERRORS);
 		torture_valve_shut(sim->disks[i].valve);
 	}
 	sim_net_host_crash(sim->net, sim->server_host);
 	torture_power_off(sim->torture);
 	bury(sim);
-	for (unsigned int i = 0; i < sim->nr_disks; i++) {
+	for (unsigned int i = 0; i < sim->nr_all; i++) {
 		struct torture_sim_disk *d = &sim->disks[i];
 		struct sim_disk *after;
 
@@ -274,10 +294,41 @@ static FIBER_FN void chaos_unfenced(struct torture_sim *sim)
 	sim_reserve_set_faults(d->sr, &d->faults);
 }
 
+static FIBER_FN void grow_main(void *arg)
+{
+	struct torture_sim *sim = arg;
+	struct layout_source source = source_of(sim, sim->nr_disks);
+	struct why why = { "" };
+	int err = server_grow(sim->mds, source.dev, &source, false, &why);
+
+	if (err && !is_dead(sim))
+		torture_sim_fail(sim, "grow", "%s", why.text);
+	sim->nr_disks += !err;
+	sim->report.grown += !err;
+	sim->growing = false;
+}
+
+static FIBER_FN void chaos_grow(struct torture_sim *sim)
+{
+	if (sim->nr_disks == sim->nr_all)
+		return;
+	sim->growing = true;
+	if (fiber_spawn(sim->r, "grow", grow_main, sim, NULL))
+		abort();
+	if (roll(sim, 2)) {
+		fiber_sleep_ns(roll(sim, 20 * SIM_MS));
+		chaos_kill(sim);
+	}
+	while (sim->growing)
+		fiber_sleep_ns(SIM_MS);
+}
+
 static FIBER_FN void chaos_one(struct torture_sim *sim)
 {
 	unsigned int nr = (unsigned int)roll(sim, torture_nr_hosts(sim->torture));
 
+	if (sim->seed >= TORTURE_SIM_GROWS && roll(sim, 8) == 0)
+		return chaos_grow(sim);
 	switch (roll(sim, 17)) {
 	case 0:
 	case 1:

@@ -130,6 +130,7 @@ uint64_t torture_sim_many(uint64_t first, uint64_t nr)
 		SUM("resets", resets),
 		SUM("slow disks", holds),
 		SUM("times that nobody could be fenced", unfenced),
+		SUM("disks added", grown),
 	};
 	struct worker workers[WORKERS] = { { 0 } };
 	struct torture_sim_report report;

@@ -15,7 +15,7 @@
 #include "tests/sim/sim_reactor.h"
 #include "tests/sim/sim_reserve.h"
 
-#define TORTURE_SIM_DISKS_MAX 2
+#define TORTURE_SIM_DISKS_MAX 3
 #define TORTURE_SIM_LEASE_S   20
 #define TORTURE_SIM_END_NS    (UINT64_C(100000) * 1000000000)
 #define SIM_MS		      UINT64_C(1000000)
@@ -45,7 +45,9 @@ struct torture_sim {
 	uint64_t seed;
 	struct dice dice;
 	struct reactor *r;
-	unsigned int nr_disks;
+	unsigned int nr_disks; /* of the volume; it may get another one */
+	unsigned int nr_all;
+	bool growing; /* a fiber is about it */
 	struct torture_sim_disk disks[TORTURE_SIM_DISKS_MAX];
 	struct sim_net *net;
 	struct net *server_host;

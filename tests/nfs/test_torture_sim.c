@@ -2,7 +2,7 @@
 
 /*
  * The torture tester in the simulated world (tests/lib/torture_sim.h): 500 seeds, or LAMINA_SEEDS of them, or the one
- * of LAMINA_SEED, and that a seed repeats.
+ * of LAMINA_SEED, some in which the volume grows, and that a seed repeats.
  */
 
 #include <setjmp.h>
@@ -16,8 +16,10 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 60 /* each takes much longer */
+#define GROWS 15
 #else
 #define SEEDS 500
+#define GROWS 120
 #endif
 
 static uint64_t env(const char *name, uint64_t otherwise)
@@ -32,6 +34,13 @@ static void test_seeds(void **state)
 	uint64_t first = env("LAMINA_SEED", 1);
 
 	assert_int_equal(torture_sim_many(first, env("LAMINA_SEEDS", getenv("LAMINA_SEED") ? 1 : SEEDS)), 0);
+}
+
+static void test_growing(void **state)
+{
+	if (getenv("LAMINA_SEED"))
+		skip();
+	assert_int_equal(torture_sim_many(TORTURE_SIM_GROWS, env("LAMINA_SEEDS", GROWS)), 0);
 }
 
 /* Other addresses: nothing may depend on them. */
@@ -64,6 +73,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_seeds),
+		cmocka_unit_test(test_growing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
