@@ -63,7 +63,7 @@ def test_load_git(setup, a, b):
     env = dict(os.environ, HOME=home, GIT_AUTHOR_NAME="t", GIT_AUTHOR_EMAIL="t@t", GIT_COMMITTER_NAME="t",
                GIT_COMMITTER_EMAIL="t@t", GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*")
     source = f"{home}/source"
-    sample_tree(source, 120)
+    sample_tree(source, setup.args.files)
     sh("git", "init", "-q", source, env=env)
     for i in range(4):
         put(f"{source}/counter", str(i).encode())
@@ -140,7 +140,7 @@ def test_load_sqlite(setup, a, b):
 def test_load_tar(setup, a, b):
     """tar of a tree onto the server, unpacked, packed and unpacked again elsewhere: no difference"""
     home = tempfile.mkdtemp()
-    sample_tree(f"{home}/tree", 150)
+    sample_tree(f"{home}/tree", setup.args.files)
     wanted = describe(f"{home}/tree")
     sh("tar", "-C", home, "-cf", f"{a}/one.tar", "tree")
     sh("tar", "-C", a, "-xpf", f"{b}/one.tar")

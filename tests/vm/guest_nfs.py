@@ -170,6 +170,7 @@ def main():
     parser.add_argument("--server", default="lamina")
     parser.add_argument("--names", type=int, default=100000)
     parser.add_argument("--load-seconds", type=int, default=20)
+    parser.add_argument("--files", type=int, default=150, help="in the trees of git and tar")
     parser.add_argument("--patience", type=float, default=1)
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("tests", nargs="*")

@@ -14,6 +14,7 @@ import traceback
 
 import guest_sharing  # noqa: F401 (importing registers the scenarios, in this order)
 import guest_share_tests  # noqa: F401
+import guest_files_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
@@ -72,7 +73,7 @@ class Run:
         world.clients = world.all_clients[: scenario.clients]
         for client in world.mounted - set(world.clients):
             world.umount(client)
-        world.mount()
+        world.mount(scenario.version)
         world.dir = f"/mnt/{scenario.name}"
         world.clients[0].run(os.makedirs, world.dir)
         world.may_complain = False

@@ -7,7 +7,7 @@ ALL_TYPES = ("scsi", "nvme", "block")
 RESERVED = ("scsi", "nvme")
 
 # The disks that there are, in MiB; backed by memory as far as they are written.
-DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220}
+DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220, "older": 1000}
 # Those of tests/vm/compare; all of them may be written.
 DISKS |= {"lamina": 760, "knfsd": 760, "raw": 150}
 
@@ -16,7 +16,10 @@ SCENARIOS = {}
 
 @dataclass
 class Scenario:
-    """What it needs.  Scenarios with the same volume (disks and config) that follow each other share it, unless fresh."""
+    """What it needs.  Scenarios with the same volume (disks and config) that follow each other share it, unless fresh.
+
+    One with another version of NFS needs disks of its own: an NVMe target takes one key of a host, and a version has its own.
+    """
 
     function: object
     name: str
@@ -28,6 +31,7 @@ class Scenario:
     smoke: bool = False
     servers: tuple = ("lamina",)
     smoke_on: tuple = ()  # of these types only
+    version: str = "4.2"
     seconds: int = 900
 
     def volume(self):
