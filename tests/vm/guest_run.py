@@ -14,6 +14,7 @@ import traceback
 
 import guest_sharing  # noqa: F401 (importing registers the scenarios, in this order)
 import guest_share_tests  # noqa: F401
+import guest_feature_tests  # noqa: F401
 import guest_files_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
