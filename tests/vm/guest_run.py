@@ -16,6 +16,7 @@ import guest_sharing  # noqa: F401 (importing registers the scenarios, in this o
 import guest_share_tests  # noqa: F401
 import guest_feature_tests  # noqa: F401
 import guest_files_tests  # noqa: F401
+import guest_truth_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
@@ -48,6 +49,7 @@ class Run:
         disks = sorted({disk for s in chosen for disk in s.disks}, key=lambda d: [d != "main", d])
         self.world = World(args.type, disks, max(s.clients for s in chosen), SERVERS[args.server])
         self.world.long = args.long
+        self.world.seed = args.seed
 
     def report(self, verdict, name, seconds, why, notes):
         self.failed += verdict == "FAILED"
@@ -135,6 +137,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--type", default="scsi")
     parser.add_argument("--server", default="lamina")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("scenarios", nargs="*")
     args = parser.parse_args()
     if args.list:

@@ -48,6 +48,7 @@ class World:
         self.dir = None
         self.may_complain = False
         self.long = False
+        self.seed = 1
 
     def up(self):
         sh("ip", "link", "add", "br0", "type", "bridge")

@@ -12,6 +12,7 @@ import unittest
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 
+import guest_fsx
 from guest_lib import recoveries
 from guest_pattern import BLOCK, first_wrong, pattern
 from guest_world import BAD_MESSAGES, HARMLESS, World
@@ -35,6 +36,45 @@ class Pattern(unittest.TestCase):
     def test_torn(self):
         data = pattern(3, 0, BLOCK // 2 * 2)[: BLOCK // 2] + pattern(4, 0, BLOCK)[BLOCK // 2 :]
         self.assertIn("mixed", first_wrong(data, 0, (3, 4)))
+
+
+class Random(unittest.TestCase):
+    """On any local file system: without what only some of them can."""
+
+    def go(self, seed, steps=60, wrong=None):
+        guest_fsx.drop_caches = lambda: None
+        with tempfile.TemporaryDirectory() as at:
+            fsx = guest_fsx.Fsx([at, at], seed)
+            fsx.kinds = [k for k in fsx.kinds if k.__name__ not in ("do_clone", "do_write_direct", "do_read_direct")]
+            if wrong:
+                step = fsx.step
+
+                def step_and_harm():
+                    step()
+                    if fsx.number == steps:
+                        wrong(at)
+
+                fsx.step = step_and_harm
+            fsx.run(steps)
+            return fsx.log, {name: bytes(file.data) for name, file in fsx.files.items()}
+
+    def test_right_and_again(self):
+        self.assertEqual(self.go(3), self.go(3))
+        self.assertNotEqual(self.go(3), self.go(4))
+
+    def test_a_lost_block(self):
+        def lose(at):
+            with open(f"{at}/one", "r+b") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(size // 2)
+                file.write(bytes(max(size // 4, 1)))
+
+        with self.assertRaisesRegex(AssertionError, "wrong from .*; the last operations: .*; 60: "):
+            self.go(3, wrong=lose)
+
+    def test_a_lost_end(self):
+        with self.assertRaisesRegex(AssertionError, "bytes"):
+            self.go(3, wrong=lambda at: os.truncate(f"{at}/two", os.path.getsize(f"{at}/two") + 1))
 
 
 class FakeServer:
