@@ -72,6 +72,7 @@ struct config {
 	uint64_t block_wait_seconds; /* layouts of the block type: until a silent holder counts as cut off */
 	uint64_t reservation;	     /* enum reservation_type */
 	uint64_t file_reservations;  /* 0 or 1 */
+	uint64_t zero_new_space;     /* 0 or 1 */
 	char *fence_command;	     /* path; "": none */
 	struct config_limits limits;
 	struct config_store store;

@@ -95,6 +95,8 @@ static const struct config_knob knobs[] = {
 	  .what = "what hosts that are not registered are kept from on the devices" },
 	{ .group = "", .name = "file_reservations", .kind = CONFIG_CHOICE, .offset = AT(file_reservations), .dflt = 0,
 	  .choices = off_on, .unit = "", .what = "emulated reservations of plain files, to try layouts out" },
+	{ .group = "", .name = "zero_new_space", .kind = CONFIG_CHOICE, .offset = AT(zero_new_space), .dflt = 0,
+	  .choices = off_on, .unit = "", .what = "new space is made zeros before a client gets it" },
 	{ .group = "", .name = "fence_command", .kind = CONFIG_PATH, .offset = AT(fence_command), .path = "",
 	  .max = UNIX_PATH_MAX - 1, .unit = "", .what = "cuts off a client with layouts of the block type; empty: none" },
 

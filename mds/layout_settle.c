@@ -19,15 +19,24 @@
 
 #define SETTLE_LOOK	  64u /* extents that are looked at in one run */
 
-/* Whether all of it is committed: then nothing can come late, and no space is to be given back. */
+/*
+ * Whether all of it is committed: then nothing can come late, and no space is to be given back.  Space that was made
+ * zeros ahead is written, too; what of it is still behind the end of file goes back.
+ */
 static int settle_is_written(struct txn *txn, uint64_t ino, const struct grant *run, bool *ret_written)
 {
 	struct map_extent extents[SETTLE_LOOK];
 	uint64_t end = run->blk;
+	struct inode inode;
 	unsigned int nr;
 	int err;
 
 	*ret_written = false;
+	err = inode_get(txn, ino, &inode);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (run->bits & GRANT_FRESH && (run->blk + run->nr - 1) << DADDR_BLOCK_SHIFT >= inode.size)
+		return 0;
 	err = map_read(txn, ino, MAP_DATA, run->blk, run->nr, SETTLE_LOOK, extents, &nr);
 	if (err)
 		return err;

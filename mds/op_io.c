@@ -18,6 +18,7 @@
 #include "mds/detour.h"
 #include "mds/io_check.h"
 #include "mds/mds.h"
+#include "mds/op_layout.h"
 #include "mds/ops.h"
 #include "mds/status.h"
 
@@ -127,6 +128,8 @@ FIBER_FN nfsstat4 op_write(struct compound *c, const struct nfs_argop4 *arg, str
 		status = NFS4ERR_FBIG;
 	if (status == NFS4_OK)
 		status = io_check_suid(c, &inode);
+	if (status == NFS4_OK)
+		status = layout_imply_commit(c, &inode, args->offset);
 	if (status == NFS4_OK)
 		status = write_data(c, args, &w);
 	if (status != NFS4_OK)

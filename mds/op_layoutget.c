@@ -30,6 +30,7 @@
 #define MIB_BLKS	 ((1u << 20) / DADDR_BLOCK_SIZE)
 #define AHEAD_FIRST_BLKS (64 * MIB_BLKS)   /* for a writer of large pieces, or of one after the other */
 #define AHEAD_MAX_BLKS	 (1024 * MIB_BLKS) /* however long it goes on */
+#define AHEAD_ZERO_BLKS	 (64 * MIB_BLKS)   /* where it is made zeros first, and the client waits for that */
 #define AHEAD_SPACE	 16		   /* and not more than this part of the free space */
 #define TRIM_TRIES	 4u
 /* That a LAYOUTGET waits for what it had recalled: a client that is told to come again comes after 0.1 s to 15 s. */
@@ -48,7 +49,7 @@ struct layoutget {
 	bool write;
 	uint64_t key;
 	uint64_t page; /* in blocks, as all that follows */
-	uint64_t first, need_end, asked_end, end, fresh_max;
+	uint64_t first, need_end, asked_end, end, fresh_max, eof;
 	bool is_ahead; /* more than was asked for, although others have the file too */
 	uint8_t *body;
 	uint32_t body_size;
@@ -64,6 +65,7 @@ struct layoutget {
 	struct grants grants;
 	uint32_t seqid;
 	uint64_t number;
+	uint64_t zeroed_first, zeroed_end; /* what of the range is zeros behind the end of file; none: equal */
 };
 
 static uint64_t blk_of(uint64_t bytes)
@@ -218,7 +220,8 @@ static uint64_t layoutget_window(const struct layoutget *w, uint64_t asked_end, 
 	if (!alone)
 		return file_find(w->c->mds, w->c->fh.ino)->no_ahead ? 0 : min_u64(2 * before, AHEAD_MAX_BLKS);
 	if (before > 0 || asked_end - w->first >= MIB_BLKS)
-		return min_u64(max_u64(AHEAD_FIRST_BLKS, 2 * before), AHEAD_MAX_BLKS);
+		return min_u64(max_u64(AHEAD_FIRST_BLKS, 2 * before),
+			       w->c->mds->config->zero_new_space ? AHEAD_ZERO_BLKS : AHEAD_MAX_BLKS);
 	return 0;
 }
 
@@ -274,6 +277,7 @@ static nfsstat4 layoutget_choose(struct layoutget *w, const struct inode *inode)
 	if (args->loga_minlength != NFS4_UINT64_MAX && args->loga_minlength > most)
 		return NFS4ERR_BADLAYOUT;
 	w->first = round_down_u64(blk_of(args->loga_offset), w->page);
+	w->eof = eof;
 	w->need_end = blk_end(w, args->loga_offset + min_u64(args->loga_minlength, most));
 	if (args->loga_minlength == NFS4_UINT64_MAX)
 		w->need_end = eof;
@@ -339,6 +343,14 @@ static int layoutget_grants_put(struct layoutget *w, uint64_t first, uint64_t en
 	return 0;
 }
 
+/* What was made zeros and never becomes part of the file is given back with the grant. */
+static int layoutget_grant_zeroed(struct layoutget *w)
+{
+	uint64_t end = min_u64(w->zeroed_end, w->fill.ret_end);
+
+	return w->zeroed_first < end ? layoutget_grants_put(w, w->zeroed_first, end, GRANT_FRESH) : 0;
+}
+
 /* The grants as they will be: w->grants is the caller's to release. */
 static int layoutget_grants(struct layoutget *w)
 {
@@ -355,7 +367,7 @@ static int layoutget_grants(struct layoutget *w)
 		if (hole->blk < end)
 			err = layoutget_grants_put(w, hole->blk, end, GRANT_FRESH);
 	}
-	return err;
+	return err ? err : layoutget_grant_zeroed(w);
 }
 
 static void layoutget_extent(const struct layoutget *w, const struct fill_extent *e,
@@ -403,6 +415,8 @@ static int layoutget_fill_body(struct layoutget *w, layoutiomode4 iomode)
 /* A layout with space that is not written yet is wanted back when the file is closed. */
 static bool layoutget_returns_on_close(const struct layoutget *w)
 {
+	if (w->zeroed_first < w->zeroed_end)
+		return true;
 	for (unsigned int i = 0; i < w->fill.nr; i++)
 		if (w->fill.extents[i].state == FILL_INVALID)
 			return true;
@@ -492,6 +506,29 @@ static void layoutget_apply(struct layoutget *w)
 
 /* All of it */
 
+/*
+ * With zero_new_space: what the transaction would fill with unwritten blocks is zeros by then, and readable.  Not
+ * where the transaction will refuse.
+ */
+static FIBER_FN int layoutget_zero(struct layoutget *w, const struct data_guard *guard)
+{
+	struct compound *c = w->c;
+	uint64_t end;
+	int err;
+
+	w->zeroed_first = w->zeroed_end = 0;
+	if (!w->write || !c->mds->config->zero_new_space || layoutget_check_client(w) || layoutget_find(w) ||
+	    layoutget_clip(w))
+		return 0;
+	end = min_u64(w->fill.end, w->fresh_max);
+	err = data_zero(c->mds->fs, c->fh.ino, c->fh.generation, w->first, end, guard);
+	if (err)
+		return err;
+	w->zeroed_first = max_u64(w->first, w->eof);
+	w->zeroed_end = end;
+	return 0;
+}
+
 static FIBER_FN int layoutget_hold_and_run(struct layoutget *w)
 {
 	struct txn_options opt = { .name = "layoutget",
@@ -505,7 +542,9 @@ static FIBER_FN int layoutget_hold_and_run(struct layoutget *w)
 	err = data_hold(c->mds->fs, &hold, c->fh.ino, c->fh.generation, w->first, w->end, w->write, &guard.guard);
 	if (err)
 		return err;
-	err = compound_run(c, &opt, layoutget_body, w);
+	err = layoutget_zero(w, &guard.guard);
+	if (!err)
+		err = compound_run(c, &opt, layoutget_body, w);
 	if (!err)
 		layoutget_apply(w);
 	data_unhold(c->mds->fs, &hold);
