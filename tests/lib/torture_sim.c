@@ -275,6 +275,7 @@ static void sim_init(struct torture_sim *sim, uint64_t seed)
 		rates.break_ppm = 500;
 	if (config_load_text(config_text, strlen(config_text), "sim", NULL, &sim->config, &why))
 		torture_sim_fail(sim, "setup", "%s", why.nr ? why.items[0].text : "no memory");
+	sim->config->zero_new_space = seed % 4 == 0;
 	sim->net = sim_net_new(sim->r, seed, &rates);
 	sim->server_host = sim_net_host(sim->net, "10.0.0.1");
 	if (sock_addr_parse("10.0.0.1:2049", &sim->addr))
