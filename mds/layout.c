@@ -288,6 +288,7 @@ static int layout_load_fill(const struct layout_load *w, struct layout *layout)
 	layout->kind = w->rec.kind;
 	layout->return_on_close = w->rec.return_on_close;
 	layout->recall_ns = le16_get(w->rec.recall_time) * RECORD_LAYOUT_RECALL_NS;
+	layout->nr_unwritten = UINT32_MAX;
 	memcpy(layout->fh, w->rec.fh, sizeof(layout->fh));
 	if (w->nr == 0)
 		return 0;

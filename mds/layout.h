@@ -46,6 +46,7 @@ struct layout {
 	bool is_ahead;	  /* it was granted more than was asked for while others had the file too */
 	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: the last are */
 	struct layout_call gets[LAYOUT_CALLS];
+	uint32_t nr_unwritten; /* pages that the holder ever got unwritten; saturated, and so after a start */
 	uint64_t recall_first, recall_end; /* blocks that are wanted back */
 };
 

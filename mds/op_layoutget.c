@@ -51,6 +51,7 @@ struct layoutget {
 	uint64_t page; /* in blocks, as all that follows */
 	uint64_t first, need_end, asked_end, end, fresh_max, eof;
 	bool is_ahead; /* more than was asked for, although others have the file too */
+	bool zero;     /* new blocks up to fresh_max are made zeros first */
 	uint8_t *body;
 	uint32_t body_size;
 	struct layout4 *answer;
@@ -253,6 +254,53 @@ static nfsstat4 layoutget_choose_read(struct layoutget *w, uint64_t asked_end, u
 	return NFS4_OK;
 }
 
+/* How many blocks more the client may have unwritten of this file: it loses what it cannot say in one commit. */
+static uint64_t layoutget_unwritten_max(const struct layoutget *w)
+{
+	uint32_t most = w->kind == LAYOUT_SCSI ? w->quirk.commit_max_scsi : w->quirk.commit_max_block;
+	uint32_t had = w->layout ? w->layout->nr_unwritten : 0;
+
+	if (most == 0)
+		return UINT64_MAX;
+	return had < most ? (most - had) * w->page : 0;
+}
+
+/* A device that makes zeros by itself costs little. */
+static bool layoutget_zeroes_fast(const struct layoutget *w)
+{
+	const struct fs *fs = w->c->mds->fs;
+
+	for (unsigned int i = 0; i < fs_nr_devices(fs); i++)
+		if (!fs_device(fs, i)->info.can_write_zeroes)
+			return false;
+	return true;
+}
+
+/*
+ * What a client that loses commits (client rule 7) gets unwritten are the first pages that it appends, so that small
+ * files cost nothing; all else is made zeros and is readable from the start.  Zeros within the file stay: so no more
+ * of them ahead than it has.  Behind its end they are given back: there all that would be given ahead, if that is
+ * fast.
+ */
+static void layoutget_choose_zero(struct layoutget *w, uint64_t asked_end, uint64_t eof)
+{
+	uint64_t room = layoutget_unwritten_max(w), before = layoutget_run_before(w), most;
+
+	w->zero = w->c->mds->config->zero_new_space;
+	if (w->zero || room == UINT64_MAX)
+		return;
+	if (w->first >= eof && (w->first == eof || before > 0) && asked_end - w->first <= room) {
+		w->fresh_max = min_u64(w->fresh_max, w->first + room);
+		return;
+	}
+	w->zero = true;
+	most = max_u64(asked_end - w->first, before);
+	if (w->first >= eof && layoutget_zeroes_fast(w))
+		most = AHEAD_ZERO_BLKS;
+	most = min_u64(most, AHEAD_ZERO_BLKS);
+	w->fresh_max = max_u64(w->need_end, min_u64(w->fresh_max, w->first + most));
+}
+
 static void layoutget_choose_write(struct layoutget *w, uint64_t asked_end, uint64_t eof)
 {
 	uint64_t most = w->first + AHEAD_MAX_BLKS;
@@ -265,6 +313,7 @@ static void layoutget_choose_write(struct layoutget *w, uint64_t asked_end, uint
 	w->fresh_max = layoutget_ahead(w, asked_end, alone);
 	w->end = alone ? max_u64(w->fresh_max, eof) : w->fresh_max;
 	w->is_ahead = !alone && w->end > asked_end;
+	layoutget_choose_zero(w, asked_end, eof);
 }
 
 /* The ranges, from what is known now: others may come while this waits. */
@@ -285,18 +334,6 @@ static nfsstat4 layoutget_choose(struct layoutget *w, const struct inode *inode)
 		return layoutget_choose_read(w, asked_end, eof);
 	layoutget_choose_write(w, asked_end, eof);
 	return NFS4_OK;
-}
-
-/*
- * A client that loses what it cannot say in one commit gets no more than that where it does not write in order: it
- * joins neighbours, so at worst each range is a page, and the next page is none.
- */
-static uint64_t layoutget_invalid_max(const struct layoutget *w, const struct inode *inode)
-{
-	uint32_t runs = w->kind == LAYOUT_SCSI ? w->quirk.commit_max_scsi : w->quirk.commit_max_block;
-	bool in_order = w->first <= blk_end(w, inode->size) || layoutget_run_before(w) > 0;
-
-	return runs == 0 || in_order ? UINT64_MAX : max_u64(2 * runs * w->page, w->need_end - w->first);
 }
 
 /* The transaction */
@@ -468,7 +505,7 @@ static int layoutget_body(struct txn *txn, void *arg)
 	w->fill.page = w->page;
 	w->fill.fresh_max = w->fresh_max;
 	w->fill.max = (unsigned int)min_u64(FILL_EXTENTS_MAX, wire_extents_fit(w->body_size));
-	w->fill.invalid_max = layoutget_invalid_max(w, &inode);
+	w->fill.invalid_max = layoutget_unwritten_max(w);
 	err = fill_run(txn, &inode, &w->fill);
 	if (err)
 		return err;
@@ -479,6 +516,16 @@ static int layoutget_body(struct txn *txn, void *arg)
 	if (!err)
 		err = layoutget_grants(w);
 	return err ? err : layoutget_record(txn, w);
+}
+
+static void layoutget_count_unwritten(const struct layoutget *w, struct layout *layout)
+{
+	uint64_t nr = layout->nr_unwritten;
+
+	for (unsigned int i = 0; i < w->fill.nr; i++)
+		if (w->fill.extents[i].state == FILL_INVALID)
+			nr += w->fill.extents[i].nr / w->page;
+	layout->nr_unwritten = (uint32_t)min_u64(nr, UINT32_MAX);
 }
 
 /* After the transaction, without a switch. */
@@ -500,6 +547,7 @@ static void layoutget_apply(struct layoutget *w)
 		layout_set_grants(mds, layout, &w->grants);
 	}
 	layout->is_ahead |= w->is_ahead;
+	layoutget_count_unwritten(w, layout);
 	layout_note_call(layout, w->c);
 	mds->layouts->counts.gets++;
 }
@@ -517,8 +565,7 @@ static FIBER_FN int layoutget_zero(struct layoutget *w, const struct data_guard 
 	int err;
 
 	w->zeroed_first = w->zeroed_end = 0;
-	if (!w->write || !c->mds->config->zero_new_space || layoutget_check_client(w) || layoutget_find(w) ||
-	    layoutget_clip(w))
+	if (!w->write || !w->zero || layoutget_check_client(w) || layoutget_find(w) || layoutget_clip(w))
 		return 0;
 	end = min_u64(w->fill.end, w->fresh_max);
 	err = data_zero(c->mds->fs, c->fh.ino, c->fh.generation, w->first, end, guard);

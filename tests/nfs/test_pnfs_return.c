@@ -243,10 +243,9 @@ static FIBER_FN uint64_t space_free(struct nfs_test *t)
 	return nfs_state_getattr(&s, &t->dir, NFS_ATTRS(FATTR4_SPACE_FREE)).space_free;
 }
 
-/* Space that was taken ahead comes back: with the file closed, and also if the client is gone. */
-static FIBER_FN void test_space_comes_back(struct nfs_test *t)
+static FIBER_FN void space_comes_back(struct nfs_test *t, const char *impl)
 {
-	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer *peer = pnfs_peer_new(t, impl, NULL);
 	uint64_t before, held;
 	struct pnfs_peer_file f;
 
@@ -266,6 +265,13 @@ static FIBER_FN void test_space_comes_back(struct nfs_test *t)
 	f.open = nfs_state_share(&peer->s, "f", NULL, NFS_OPEN_READ, 0, NFS4_OK);
 	pnfs_peer_expect(&f, 0, 4 * B, 'x');
 	pnfs_peer_free(peer);
+}
+
+/* Space that was taken ahead comes back with the file closed, whether it is unwritten or was made zeros. */
+static FIBER_FN void test_space_comes_back(struct nfs_test *t)
+{
+	space_comes_back(t, pnfs_linux_new);
+	space_comes_back(t, pnfs_linux_old);
 }
 
 /* What was written and not committed is not given to anybody with its contents (I2, I3). */

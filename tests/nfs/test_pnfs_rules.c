@@ -208,18 +208,50 @@ static uint64_t unwritten(const struct pnfs_got *got)
 	return nr;
 }
 
+/* LAYOUTGETs of @len bytes, each @step behind the one before; how many unwritten blocks they gave out in all. */
+static FIBER_FN uint64_t unwritten_in(struct nfs_test *t, struct pnfs_peer_file *f, uint64_t off, uint64_t step,
+				      uint64_t len, unsigned int nr)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < nr; i++, off += step) {
+		if (pnfs_peer_insist(f, RW, off, len, 10) != NFS4_OK) {
+			NFS_CHECK(t, false);
+			return sum;
+		}
+		sum += unwritten(&f->got);
+		/* What can be read before it is written holds nothing of others. */
+		for (uint32_t n = 0; n < f->got.nr; n++)
+			if (f->got.extents[n].bex_state == PNFS_BLOCK_READWRITE_DATA)
+				NFS_IS(t, pnfs_peer_dev_expect(f, f->got.extents[n].bex_file_offset, B, 0), 0);
+	}
+	return sum;
+}
+
 /*
- * A kernel that loses what does not fit in one LAYOUTCOMMIT, writing here and there, never has more ranges to commit
- * than that, if it wrote every other page; one that is known to be in order gets all it asks for in one run.
+ * A kernel that loses what does not fit in one LAYOUTCOMMIT never has more pages to commit than that, whether it
+ * writes here and there, in order, or into allocated space; another gets all it asks for in one run.
  */
 static FIBER_FN void test_rule_07_unwritten_fits_one_commit(struct nfs_test *t)
 {
 	struct pnfs_peer *old = pnfs_peer_new(t, pnfs_linux_old, NULL), *new = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f, g;
+	uint64_t sum;
 
-	pnfs_peer_open(old, "f", &f);
+	pnfs_peer_open(old, "far", &f);
 	pnfs_peer_get(&f, RW, 100 * B, 4096 * B, B, NFS4_OK);
-	NFS_CHECK(t, unwritten(&f.got) <= 2 * 255);
+	NFS_CHECK(t, unwritten(&f.got) <= 255);
+	pnfs_peer_open(old, "scattered", &f);
+	NFS_CHECK(t, unwritten_in(t, &f, 0, 2 * B, B, 300) <= 255);
+	pnfs_peer_open(old, "sparse", &f);
+	pnfs_peer_set_size(&f, 4096 * B, NFS4_OK);
+	NFS_CHECK(t, unwritten_in(t, &f, 0, 2 * B, B, 300) <= 255);
+	pnfs_peer_open(old, "in order", &f);
+	sum = unwritten_in(t, &f, 0, 128 * B, 128 * B, 1);
+	NFS_CHECK(t, sum > 0);
+	while (f.got.off + f.got.len < 8192 * B)
+		sum += unwritten_in(t, &f, f.got.off + f.got.len, 0, 128 * B, 1);
+	NFS_CHECK(t, sum <= 255);
 	pnfs_peer_open(new, "g", &g);
 	pnfs_peer_get(&g, RW, 0, 4096 * B, B, NFS4_OK);
 	NFS_CHECK(t, g.got.len >= 4096 * B);
