@@ -42,8 +42,9 @@ struct layout {
 	struct grants grants;
 	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
 	/* In memory only: */
-	bool recalled;	  /* a fiber is about it */
-	bool is_ahead;	  /* it was granted more than was asked for while others had the file too */
+	bool recalled;			 /* a fiber is about it */
+	bool is_ahead;			 /* it was granted more than was asked for while others had the file too */
+	uint64_t asked_first, asked_end; /* blocks: by the last LAYOUTGET that was granted */
 	uint32_t nr_gets; /* LAYOUTGETs that were answered, and their replies perhaps not received: the last are */
 	struct layout_call gets[LAYOUT_CALLS];
 	uint32_t nr_unwritten; /* pages that the holder ever got unwritten; saturated, and so after a start */

@@ -212,14 +212,22 @@ static uint64_t layoutget_run_before(const struct layoutget *w)
 	return run ? w->first - run->blk : 0;
 }
 
+static bool layoutget_is_rest(const struct layoutget *w)
+{
+	return w->layout && w->first > w->layout->asked_first && w->first < w->layout->asked_end;
+}
+
 /* How much from the first block on is for somebody who goes on like that, at most; 0: what he asks for. */
 static uint64_t layoutget_window(const struct layoutget *w, uint64_t asked_end, bool alone)
 {
 	/* What is left of a larger run need not begin on one of the client's pages. */
 	uint64_t before = round_down_u64(layoutget_run_before(w), w->page);
 
+	/* Who asks for the rest of what he did not get at once need not go on behind it. */
+	if (!alone && (file_find(w->c->mds, w->c->fh.ino)->no_ahead || layoutget_is_rest(w)))
+		return 0;
 	if (!alone)
-		return file_find(w->c->mds, w->c->fh.ino)->no_ahead ? 0 : min_u64(2 * before, AHEAD_MAX_BLKS);
+		return min_u64(2 * before, AHEAD_MAX_BLKS);
 	if (before > 0 || asked_end - w->first >= MIB_BLKS)
 		return min_u64(max_u64(AHEAD_FIRST_BLKS, 2 * before),
 			       w->c->mds->config->zero_new_space ? AHEAD_ZERO_BLKS : AHEAD_MAX_BLKS);
@@ -548,6 +556,8 @@ static void layoutget_apply(struct layoutget *w)
 	}
 	layout->is_ahead |= w->is_ahead;
 	layoutget_count_unwritten(w, layout);
+	layout->asked_first = w->first;
+	layout->asked_end = w->asked_end;
 	layout_note_call(layout, w->c);
 	mds->layouts->counts.gets++;
 }

@@ -21,6 +21,7 @@ class Work:
 
     name = unit = None
     raw = False  # whether it can be done on a disk without a file system
+    shares = False  # clients are in each other's way
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -182,7 +183,7 @@ def make_files(path, number):
 class Create(Work):
     """new files of 4 KiB, each created, written, closed"""
 
-    name, unit, number = "create", "files/s", 150
+    name, unit, number = "create", "files/s", 100
 
     def prepare(self):
         self.client.run(os.mkdir, self.path)
@@ -218,7 +219,7 @@ def cycles(path, number, step):
 class Cycle(Work):
     """open, write 4 KiB behind the end, O_DIRECT, close: a layout is got, committed and returned each time"""
 
-    name, unit, number, step = "cycle", "/s", 150, SMALL
+    name, unit, number, step = "cycle", "/s", 100, SMALL
 
     def prepare(self):
         self.client.run(write_file, self.path, 0, MIB, os.O_DIRECT)
@@ -283,7 +284,7 @@ class TwoFiles(Work):
 class Halves(TwoFiles):
     """two clients at once, the halves of one file"""
 
-    name = "two-halves"
+    name, shares = "two-halves", True
 
     def jobs(self):
         return [(client, self.path, (client.n - 1) * self.each) for client in self.target.clients]

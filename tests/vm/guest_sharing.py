@@ -89,19 +89,19 @@ def write_in_step(path, tag, ranges, steps):
 
 
 # How many LAYOUTGETs of 1 MiB each of these clients needs for its part, and how many layouts are recalled.  Parts: 1 MiB,
-# then ahead twice what it has; stripes: each its own, and on block layouts, of which old kernels get less at a time, twice.
+# then ahead twice what it has; stripes: each its own.  Twice that with block layouts, of which old kernels get less at a time.
 # Nobody is in anybody's way once all are known to the server.  The same: one grant of a piece after the other; how often
 # who waits for it tries again is a matter of time.
 def most(name, ranges, kind):
     size = sum(length for _, length in ranges[0]) // MIB
     if name == "the same":
         return None, 2 * size * len(ranges)
-    gets = 2 * size if kind == "block" else size
+    gets = size
     if name == "parts":
         have, gets = 1, 1
         while have < size:
             have, gets = 3 * have, gets + 1
-    return gets + 1, 0
+    return gets * (2 if kind == "block" else 1) + 1, 0
 
 
 def writers(world, size):
