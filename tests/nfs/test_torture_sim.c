@@ -19,7 +19,7 @@
 #define GROWS 15
 #else
 #define SEEDS 500
-#define GROWS 120
+#define GROWS 60
 #endif
 
 static uint64_t env(const char *name, uint64_t otherwise)

@@ -124,9 +124,7 @@ class Client:
         os.makedirs("/dev/disk", exist_ok=True)
         sh("mount", "-t", "tmpfs", "t", "/dev/disk")
         os.mkdir("/dev/disk/by-id")
-        for link, device in self.links.items():
-            if link != "-":
-                os.symlink(device, f"/dev/disk/by-id/{link}")
+        self._link()
         sh("mount", "-t", "sysfs", "s", "/sys")
         # Only the server has these; blkmapd looks at all disks.
         for device in glob.glob("/dev/dm-*"):
@@ -141,6 +139,18 @@ class Client:
             with open(f"/out/blkmapd.{self.n}", "wb") as log:
                 subprocess.Popen(["blkmapd", "-f"], stdout=log, stderr=log)
             time.sleep(2)
+
+    def _link(self):
+        for link, device in self.links.items():
+            at = f"/dev/disk/by-id/{link}"
+            if os.path.islink(at):
+                os.unlink(at)
+            if link != "-":
+                os.symlink(device, at)
+
+    def relink(self):
+        """Its devices may have other names now."""
+        self.run(self._link)
 
     def _enter(self):
         for name, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):

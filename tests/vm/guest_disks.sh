@@ -158,8 +158,8 @@ block_up() {
 	for disk; do
 		device=$(losetup -f --show "$(backing "$disk")")
 		name=server.$(basename "$device")
-		dmsetup create --noudevsync --noudevrules "$name" --table "0 $(blockdev --getsz "$device") linear $device 0"
-		echo "disk ${disk%:*} - /dev/mapper/$name" $(for i in $(seq 2 "$paths"); do echo "$device"; done)
+		DM_DISABLE_UDEV=1 dmsetup create "$name" --table "0 $(blockdev --getsz "$device") linear $device 0"
+		echo "disk ${disk%:*} - /dev/$(dmsetup info -c --noheadings -o blkdevname "$name")" $(for i in $(seq 2 "$paths"); do echo "$device"; done)
 	done
 }
 

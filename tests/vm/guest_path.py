@@ -5,7 +5,7 @@ import glob
 import os
 import time
 
-from guest_lib import get, put, same, sh
+from guest_lib import get, put, sh
 
 TARGET = "iqn.2026-01.org.example:shared"
 PORTAL = "127.0.0.1:3260"
@@ -35,11 +35,11 @@ class Path:
         raise NotImplementedError
 
     def mend(self):
-        """It works again, with the same devices."""
+        """It works again.  Devices may have other names, and then who had one open has lost it for good."""
         raise NotImplementedError
 
     def renew(self):
-        """As mend(), but all that had a device open has lost it for good; devices may have other names."""
+        """As mend(), but whoever had a device open has lost it."""
         raise NotImplementedError
 
 
@@ -85,7 +85,7 @@ class NvmePath(Path):
     def cut(self):
         put(f"/sys/class/nvme/{self._controller()}/delete_controller", b"1")
 
-    def renew(self):
+    def mend(self):
         identity = f"hostnqn={self._host},hostid=00000000-0000-4000-8000-00000000000{self.n}"
         put("/dev/nvme-fabrics", f"transport=loop,nqn={SUBSYSTEM},{identity}".encode())
         name = waited(self._controller, f"the controller of path {self.n}")
@@ -93,27 +93,30 @@ class NvmePath(Path):
         for device in self.devices:
             waited(lambda device=device: os.path.exists(device), device)
 
-    def mend(self):
-        """Who had a device open before has lost it."""
-        before = self.devices
-        self.renew()
-        same(self.devices, before, "names of the devices")
+    renew = mend
 
 
 class BlockPath(Path):
     """The server's: devices of the device mapper, over what all clients use."""
 
-    def cut(self):
+    def _each(self):
         for device in self.devices:
-            sh("dmsetup", "wipe_table", "--noudevsync", "--noflush", os.path.basename(device))
+            name = get(f"/sys/block/{os.path.basename(device)}/dm/name").decode().strip()
+            yield name, f"/dev/{name.split('.')[1]}"
+
+    @staticmethod
+    def _dmsetup(*command):
+        sh("dmsetup", *command, env=dict(os.environ, DM_DISABLE_UDEV="1"))
+
+    def cut(self):
+        for name, _ in self._each():
+            self._dmsetup("wipe_table", "--noflush", name)
 
     def mend(self):
-        for device in self.devices:
-            name = os.path.basename(device)
-            below = f"/dev/{name.split('.')[1]}"
+        for name, below in self._each():
             size = sh("blockdev", "--getsz", below).strip()
-            sh("dmsetup", "reload", name, "--table", f"0 {size} linear {below} 0")
-            sh("dmsetup", "resume", "--noudevsync", name)
+            self._dmsetup("reload", name, "--table", f"0 {size} linear {below} 0")
+            self._dmsetup("resume", name)
 
 
 PATHS = {"scsi": ScsiPath, "nvme": NvmePath, "block": BlockPath}

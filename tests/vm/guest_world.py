@@ -51,7 +51,8 @@ class World:
         self.seed = 1
 
     def up(self):
-        sh("ip", "link", "add", "br0", "type", "bridge")
+        # With an address of its own: otherwise it takes one of its ports', and another when a client begins anew.
+        sh("ip", "link", "add", "br0", "address", "02:4c:4d:00:00:01", "type", "bridge")
         sh("ip", "addr", "add", f"{SERVER}/24", "dev", "br0")
         sh("ip", "link", "set", "br0", "up")
         for client in self.all_clients:
@@ -71,12 +72,23 @@ class World:
         index = client.n if client else 0
         return PATHS[self.kind](index + 1, [(server, *others)[index] for _, server, others in self.disks.values()])
 
-    def renew(self, client):
-        """A new path for a client that begins anew; devices that were open are gone."""
+    def mend(self, client=None, renew=False):
+        """A path that was cut works again; with renew nobody has a device open there any more."""
         path = self.path(client)
-        path.renew()
-        for (link, _, others), device in zip(self.disks.values(), path.devices):
-            others[client.n - 1] = client.links[link] = device
+        if renew:
+            path.renew()
+        else:
+            path.mend()
+        for (name, (link, server, others)), device in zip(self.disks.items(), path.devices):
+            if client:
+                others[client.n - 1] = client.links[link] = device
+            else:
+                self.disks[name] = link, device, others
+        if client:
+            client.relink()
+        else:
+            self.server.devices = [self.disks[name][1] for name in self.volume[0]]
+            self.server.configure()
 
     def serve(self, volume):
         """A new, empty volume; clients of the old one must be gone."""
