@@ -81,6 +81,7 @@ class Client:
         self.n, self.links = n, links
         self.holder = None
         self.works = []
+        self.lacks = ""
 
     @property
     def address(self):
@@ -152,6 +153,10 @@ class Client:
         """Its devices may have other names now."""
         self.run(self._link)
 
+    def show(self, links):
+        """Which of its disks it finds: {link: bool}."""
+        self.run(show_links, {link: self.links[link] if shown else None for link, shown in links.items() if link != "-"})
+
     def _enter(self):
         for name, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):
             with open(f"/proc/{self.holder}/ns/{name}", "rb") as space:
@@ -204,6 +209,15 @@ class Client:
     def recoveries(self):
         """How often it had to make itself known to the server, by operation."""
         return recoveries(self.run(get, "/proc/self/net/rpc/nfs").decode())
+
+
+def show_links(links):
+    for link, device in links.items():
+        path = f"/dev/disk/by-id/{link}"
+        if os.path.islink(path):
+            os.unlink(path)
+        if device:
+            os.symlink(device, path)
 
 
 def forget():

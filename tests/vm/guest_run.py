@@ -18,6 +18,7 @@ import guest_feature_tests  # noqa: F401
 import guest_files_tests  # noqa: F401
 import guest_truth_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
+import guest_device_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh
@@ -76,6 +77,8 @@ class Run:
         world.clients = world.all_clients[: scenario.clients]
         for client in world.mounted - set(world.clients):
             world.umount(client)
+        for client in world.clients:
+            world.take_path(client, scenario.lacks if client is world.clients[-1] else "")
         world.mount(scenario.version)
         world.dir = f"/mnt/{scenario.name}"
         world.clients[0].run(os.makedirs, world.dir)

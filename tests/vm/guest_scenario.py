@@ -27,6 +27,7 @@ class Scenario:
     clients: int = 2
     disks: tuple = ("main",)
     config: str = ""
+    lacks: str = ""  # the disk that the last of the clients has no path to
     fresh: bool = False
     smoke: bool = False
     servers: tuple = ("lamina",)
@@ -35,7 +36,7 @@ class Scenario:
     seconds: int = 900
 
     def volume(self):
-        return self.disks, self.config
+        return self.disks, self.config, self.lacks
 
 
 def scenario(**needs):

@@ -92,7 +92,7 @@ class World:
 
     def serve(self, volume):
         """A new, empty volume; clients of the old one must be gone."""
-        names, config = volume
+        names, config, *_ = volume
         self.volume = volume
         self.server = self.server_class([self.disks[name][1] for name in names], self.kind, config)
         self.server.start()
@@ -130,9 +130,15 @@ class World:
                 same(len(news), 1, f"keys that client {client.n} registered")
                 self.client_keys[client] = news.pop()
 
+    def take_path(self, client, disk):
+        """The client finds this disk of the volume no more, and all the others; it is not mounted, or has found them already."""
+        client.show({self.disks[name][0]: name != disk for name in self.volume[0]})
+        client.lacks = disk
+
     def _warm(self, client):
-        """Files are spread over the disks: as many as it takes until the client has used each."""
-        before = {device: self.keys(device) for device in self.server.devices}
+        """Files are spread over the disks: as many as it takes until the client has used each that it has a path to."""
+        found = [self.disks[name][1] for name in self.volume[0] if name != client.lacks]
+        before = {device: self.keys(device) for device in found}
         for number in range(50):
             client.run(write_ranges, f"/mnt/warm{client.n}.{number}", 1, [(0, 4096)])
             before = {device: keys for device, keys in before.items() if self.keys(device) == keys}
