@@ -11,8 +11,16 @@ modprobe configfs
 mountpoint -q $config || mount -t configfs c $config
 
 backing() { # NAME:MIB
+	# Here is one already, with a cache.
+	[ "${1%:*}" != volatile ] || { echo /dev/nbd0; return; }
 	truncate -s "${1#*:}M" "/dev/shm/${1%:*}"
 	echo "/dev/shm/${1%:*}"
+}
+
+block_device() { # NAME:MIB
+	local file
+	file=$(backing "$1")
+	[ -b "$file" ] && echo "$file" || losetup -f --show "$file"
 }
 
 unique() { # NUMBER: the disk's serial number, NGUID.  LIO makes an NAA name of the first 25 digits.
@@ -50,12 +58,20 @@ scsi_device() { # PATH LUN
 }
 
 lun_up() { # NUMBER NAME:MIB
-	local core=$config/target/core/fileio_$1/${2%:*}
-	mkdir -p "$core"
-	echo "fd_dev_name=$(backing "$2"),fd_dev_size=$((${2#*:} << 20))" >"$core/control"
+	local core file
+	file=$(backing "$2")
+	if [ -b "$file" ]; then
+		core=$config/target/core/iblock_$1/${2%:*}
+		mkdir -p "$core"
+		echo "udev_path=$file" >"$core/control"
+	else
+		core=$config/target/core/fileio_$1/${2%:*}
+		mkdir -p "$core"
+		echo "fd_dev_name=$file,fd_dev_size=$((${2#*:} << 20))" >"$core/control"
+	fi
 	echo 1 >"$core/enable"
 	unique "$1" >"$core/wwn/vpd_unit_serial"
-	echo 1 >"$core/attrib/emulate_tpu"
+	[ -b "$file" ] || echo 1 >"$core/attrib/emulate_tpu"
 	mkdir -p "$group/lun/lun_$1"
 	ln -s "$core" "$group/lun/lun_$1/port"
 }
@@ -86,7 +102,7 @@ path_up() { # PATH: its initiator may use all LUNs, and logs in
 scsi_up() {
 	local number=0 disk i device devices
 	mkdir -p /etc/target/pr /var/target/pr /run/lock/iscsi /etc/iscsi
-	modprobe -a target_core_mod target_core_file iscsi_target_mod iscsi_tcp sd_mod
+	modprobe -a target_core_mod target_core_file target_core_iblock iscsi_target_mod iscsi_tcp sd_mod
 	group=$config/target/iscsi/$target/tpgt_1
 	mkdir -p "$group/np/$portal"
 	for disk; do
@@ -127,7 +143,7 @@ nvme_up() {
 	for disk; do
 		number=$((number + 1))
 		mkdir "$subsystem/namespaces/$number"
-		losetup -f --show "$(backing "$disk")" >"$subsystem/namespaces/$number/device_path"
+		block_device "$disk" >"$subsystem/namespaces/$number/device_path"
 		unique $number >"$subsystem/namespaces/$number/device_nguid"
 		[ $((number % 2)) = 1 ] || echo 00000000-0000-0000-0000-000000000000 >"$subsystem/namespaces/$number/device_uuid"
 		echo 1 >"$subsystem/namespaces/$number/resv_enable"
@@ -156,7 +172,7 @@ block_up() {
 	local disk device name i
 	modprobe -a loop dm_mod
 	for disk; do
-		device=$(losetup -f --show "$(backing "$disk")")
+		device=$(block_device "$disk")
 		name=server.$(basename "$device")
 		DM_DISABLE_UDEV=1 dmsetup create "$name" --table "0 $(blockdev --getsz "$device") linear $device 0"
 		echo "disk ${disk%:*} - /dev/$(dmsetup info -c --noheadings -o blkdevname "$name")" $(for i in $(seq 2 "$paths"); do echo "$device"; done)

@@ -19,6 +19,7 @@ import guest_files_tests  # noqa: F401
 import guest_truth_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_device_tests  # noqa: F401
+import guest_power_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh

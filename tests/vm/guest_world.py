@@ -10,8 +10,9 @@ import signal
 import subprocess
 import time
 
+from guest_cache import VolatileDisk
 from guest_client import Client, SERVER, Work
-from guest_lib import put, registered, same, sh
+from guest_lib import MIB, put, registered, same, sh
 from guest_path import PATHS
 from guest_pattern import BLOCK, first_wrong, write_ranges
 from guest_scenario import DISKS
@@ -31,6 +32,7 @@ class World:
         self.server_class = server
         self.driver = "LAYOUT_BLOCK_VOLUME" if kind == "block" else "LAYOUT_SCSI"
         self.reserved = kind != "block"
+        self.cache = VolatileDisk(DISKS["volatile"] * MIB) if "volatile" in disks else None
         self.disks = {}  # name: (link, the server's device, each client's device)
         lines = sh("bash", "/guest/guest_disks.sh", kind, str(paths + 1), *(f"{name}:{DISKS[name]}" for name in disks))
         for line in lines.split("\n"):
