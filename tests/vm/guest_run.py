@@ -20,6 +20,7 @@ import guest_truth_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_device_tests  # noqa: F401
 import guest_power_tests  # noqa: F401
+import guest_grow_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh
@@ -48,7 +49,7 @@ class Run:
         self.kind = args.type
         self.chosen = chosen
         self.failed = 0
-        disks = sorted({disk for s in chosen for disk in s.disks}, key=lambda d: [d != "main", d])
+        disks = sorted({disk for s in chosen for disk in s.disks + s.spare}, key=lambda d: [d != "main", d])
         self.world = World(args.type, disks, max(s.clients for s in chosen), SERVERS[args.server])
         self.world.long = args.long
         self.world.seed = args.seed

@@ -27,6 +27,7 @@ class Scenario:
     clients: int = 2
     disks: tuple = ("main",)
     config: str = ""
+    spare: tuple = ()  # disks that are there as well, and not in the volume
     lacks: str = ""  # the disk that the last of the clients has no path to
     fresh: bool = False
     smoke: bool = False
@@ -36,7 +37,7 @@ class Scenario:
     seconds: int = 900
 
     def volume(self):
-        return self.disks, self.config, self.lacks
+        return self.disks, self.config, self.spare, self.lacks
 
 
 def scenario(**needs):
