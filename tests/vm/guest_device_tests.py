@@ -11,10 +11,17 @@ from guest_lib import MIB, put, same
 from guest_pattern import (BLOCK, buffered, check_ranges, clone, direct, make_empty, pattern, read_at, write_at,
                            write_ranges)
 from guest_scenario import RESERVED, scenario
-from guest_share_tests import PUNCH_HOLE, KEEP_SIZE, allocate_in, both, copy_range
+from guest_share_tests import PUNCH_HOLE, KEEP_SIZE, allocate_in, copy_range
 
 SMALL = 256 << 10
 PIECE = 16 * MIB  # A file changes its disk at multiples of this, on volumes as small as these.
+
+
+def both(world, path, first, second):
+    """Client a writes tag 1 to its ranges, b tag 2 to its own, at the same time; returns when both are done."""
+    a, b = world.clients
+    for work in [a.start(write_ranges, path, 1, first), b.start(write_ranges, path, 2, second)]:
+        work.wait()
 
 
 def disks_of(world, path):

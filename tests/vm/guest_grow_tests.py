@@ -6,10 +6,23 @@ import time
 
 from guest_device_tests import check_all, disks_of, files_on_all, fill_direct, free_bytes, registered, space_back
 from guest_lib import MIB, same, sh
-from guest_pattern import check_ranges, direct, write_ranges
+from guest_pattern import check_ranges, direct, pattern, write_at, write_ranges
 from guest_scenario import scenario
 from guest_server import LAMINA
-from guest_share_tests import rewrite_for
+
+
+def rewrite_for(path, tag, seconds, opener, ranges):
+    """Each range of at most 1 MiB again and again, with fsync after each round.  Returns the tag of the last round."""
+    fd = opener(path)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        tag += 1
+        for offset, length in ranges:
+            write_at(fd, offset, pattern(tag, offset, length))
+        os.fsync(fd)
+    os.close(fd)
+    return tag
+
 
 
 @scenario(disks=("small",), spare=("third",), fresh=True)
