@@ -103,7 +103,7 @@ def gone_clean(world):
     same(world.server.status()["layouts"]["now"], 0, "layouts")
 
 
-@scenario(clients=4, smoke_on=("block",))
+@scenario(clients=4)
 def test_restart(world):
     """the server is killed every 5 seconds under four clients that write: nobody notices, the data is right"""
     load, kills = Load(world), 4
@@ -117,7 +117,7 @@ def test_restart(world):
     gone_clean(world)
 
 
-@scenario(types=("scsi", "block"), clients=4, smoke_on=("block",))
+@scenario(types=("scsi", "block"), clients=4)
 def test_powercut(world):
     """the server is killed and its path to the disk cut at once, under four clients that write: nobody notices"""
     world.may_complain = True
