@@ -21,8 +21,6 @@
 #include "extent/fs_int.h"
 #include "extent/label.h"
 
-static_assert(FS_DEVICE_SIZE_MAX == LABEL_DEVICE_SIZE_MAX, "sizes of a device");
-
 struct grow {
 	struct fs *fs;
 	struct blkdev *dev;

@@ -211,7 +211,7 @@ CANARY(test_seqid, CANARY_SEQID, "[io][fence][lost]")
 CANARY(test_unproved, CANARY_UNPROVED, "[late][lost][stale]")
 CANARY(test_flush, CANARY_FLUSH, "[lost][stale][misplaced]")
 CANARY(test_forgotten, CANARY_FORGOTTEN, "[lost][stale][io][fence]")
-CANARY(test_readable, CANARY_READABLE, "[stale][misplaced]")
+CANARY(test_readable, CANARY_READABLE, "[stale][misplaced][io]")
 CANARY(test_unreadable, CANARY_UNREADABLE, "[lost]")
 CANARY(test_misplaced, CANARY_MISPLACED, "[misplaced][stale][lost]")
 
