@@ -7,7 +7,7 @@ ALL_TYPES = ("scsi", "nvme", "block")
 RESERVED = ("scsi", "nvme")
 
 # The disks that there are, in MiB; backed by memory as far as they are written.  "volatile" is the one of guest_cache.py.
-DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220, "older": 1000, "volatile": 300}
+DISKS = {"main": 1500, "second": 500, "third": 500, "small": 220, "older": 1000, "volatile": 1500}
 # Those of tests/vm/compare; all of them may be written.
 DISKS |= {"lamina": 760, "knfsd": 760, "raw": 150}
 
