@@ -130,7 +130,7 @@ def choose(args):
     if args.scenarios:
         chosen = [s for s in chosen if s.name in args.scenarios]
     elif args.smoke:
-        chosen = [s for s in chosen if s.smoke or args.type in s.smoke_on]
+        chosen = [s for s in chosen if s.smoke]
     volumes = list(dict.fromkeys(s.volume() for s in chosen))
     return sorted(chosen, key=lambda s: volumes.index(s.volume()))
 
@@ -148,7 +148,7 @@ def main():
     if args.list:
         for s in SCENARIOS.values():
             marks = [", ".join(s.types)] if s.types != ALL_TYPES else []
-            marks += ["smoke"] if s.smoke else [f"smoke: {', '.join(s.smoke_on)}"] if s.smoke_on else []
+            marks += ["smoke"] if s.smoke else []
             marks += ["also knfsd"] if "knfsd" in s.servers else []
             print(f"{s.name:12} {s.function.__doc__}" + "".join(f"  [{mark}]" for mark in marks))
         return 0

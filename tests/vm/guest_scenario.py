@@ -32,7 +32,6 @@ class Scenario:
     fresh: bool = False
     smoke: bool = False
     servers: tuple = ("lamina",)
-    smoke_on: tuple = ()  # of these types only
     version: str = "4.2"
     seconds: int = 900
 
