@@ -24,7 +24,6 @@ struct fs_format_options {
 };
 
 #define FS_DEVICE_SIZE_MIN (8u << 20)
-#define FS_DEVICE_SIZE_MAX ((uint64_t)1 << (DADDR_BLOCK_BITS + DADDR_BLOCK_SHIFT))
 
 /*
  * Make an empty volume on @devs[0..nr), whatever is on them.  Durable when it returns 0; interrupted before that, the

@@ -75,7 +75,7 @@ int fs_may_grow(const struct fs *fs, const struct blkdev *dev, struct why *why)
 	if (info->size < FS_DEVICE_SIZE_MIN)
 		return why_set(why, -EINVAL, "%s: %" PRIu64 " bytes are too small, a device needs %u MiB", info->name,
 			       info->size, FS_DEVICE_SIZE_MIN >> 20);
-	if (info->size > FS_DEVICE_SIZE_MAX)
+	if (info->size > LABEL_DEVICE_SIZE_MAX)
 		return why_set(why, -EINVAL, "%s: %" PRIu64 " bytes are more than a device of a volume can have",
 			       info->name, info->size);
 	return 0;

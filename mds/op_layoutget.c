@@ -565,7 +565,7 @@ static void layoutget_apply(struct layoutget *w)
 /* All of it */
 
 /*
- * With zero_new_space: what the transaction would fill with unwritten blocks is zeros by then, and readable.  Not
+ * With w->zero: what the transaction would fill with unwritten blocks is zeros by then, and readable.  Not
  * where the transaction will refuse.
  */
 static FIBER_FN int layoutget_zero(struct layoutget *w, const struct data_guard *guard)

@@ -142,12 +142,7 @@ class Client:
             time.sleep(2)
 
     def _link(self):
-        for link, device in self.links.items():
-            at = f"/dev/disk/by-id/{link}"
-            if os.path.islink(at):
-                os.unlink(at)
-            if link != "-":
-                os.symlink(device, at)
+        show_links({link: device for link, device in self.links.items() if link != "-"})
 
     def relink(self):
         """Its devices may have other names now."""
@@ -212,6 +207,7 @@ class Client:
 
 
 def show_links(links):
+    """The names of disks that are there from now on: {name: device, or None}."""
     for link, device in links.items():
         path = f"/dev/disk/by-id/{link}"
         if os.path.islink(path):
