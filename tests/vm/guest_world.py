@@ -245,7 +245,7 @@ class Watch:
         self.name = name
         self.messages = len(self.kernel())
         self.packets = f"/out/{name}.pcap"
-        self.dump = subprocess.Popen(["tcpdump", "-Z", "root", "-i", "br0", "-U", "-s", "1200", "-w", self.packets, "port 2049"],
+        self.dump = subprocess.Popen(["tcpdump", "-Z", "root", "-i", "br0", "--immediate-mode", "-U", "-s", "1200", "-w", self.packets, "port 2049"],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     @staticmethod
