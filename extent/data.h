@@ -56,11 +56,12 @@ struct data_also {
  * it took is given back.  As long as the lock is held nobody gets a layout of the range (data_hold()).
  *
  * What is asked:
- *   data_write	     DATA_OVERWRITE of its blocks where all are written and not shared, else DATA_REMAP
+ *   data_write	     DATA_OVERWRITE of its blocks where all are written and not shared, else DATA_FILL
  *   data_setattr    DATA_REMAP from a smaller size's block on (to DATA_END)
  *   data_allocate   DATA_REMAP of what lacks space
  *   data_deallocate DATA_REMAP of all its blocks, edges too
  *   data_clone	     DATA_REMAP of the destination, and of the source, whose blocks can't be written in place any more
+ *   data_hold, data_make_readable    DATA_REMAP of what they are about to make zeros or copy, or else leave alone
  * and of whatever lets the file grow, DATA_REMAP of the block of the old end of file, or of all from there on, where
  * a client may have left something behind the end that must not show (INODE_DIRTY_TAIL, INODE_DIRTY_BEHIND): also the
  * asker's own layout must come back first, since what it wrote there and has not committed would be zeroed.
@@ -68,6 +69,7 @@ struct data_also {
 #define DATA_END UINT64_MAX /* of a range: all that follows */
 enum data_touch {
 	DATA_OVERWRITE, /* new contents in the same blocks, in the same state */
+	DATA_FILL,	/* new contents in other blocks, or in another state */
 	DATA_REMAP,	/* other blocks, or other states */
 };
 struct data_guard {
@@ -137,19 +139,20 @@ struct data_layout_commit {
 #define DATA_COMMIT_LOG(steps) (INODE_LOG_PUT + (steps)*MAP_CONVERT_LOG)
 int data_commit_layout(struct txn *txn, const struct data_layout_commit *commit, struct inode *ret_inode) MUST_CHECK;
 /*
- * For a volume that gives out new space as readable at once, so that nothing is lost where a client loses its commit:
- * zeros, durably, in all of [@first, @end) that is a hole or unwritten, and then it is written, in bounded
- * transactions.  Inside data_hold(@grow) of the range and before the transaction of the grant, which then finds
- * READ_WRITE blocks; for that part of the range which the client does not have yet: runs of the map of which anybody
- * holds a part stay as they are (@guard->held; NULL: nobody), for what its holder has written there and not committed
- * would be lost.  What is shared stays shared.  Takes as long as the device takes to write so much.
+ * So that a writer's blocks are readable before it has them, and nothing is lost where it loses its commit: all of
+ * [@first, @end) that is a hole or unwritten gets zeros, and what is shared before @copy_end gets a copy of its own,
+ * durably, and then it is written, in bounded transactions.  Inside data_hold(@grow) of the range and before the
+ * transaction of the grant, which then finds READ_WRITE blocks; for that part of the range which the client does not
+ * have yet: runs of the map of which anybody holds a part stay as they are (@guard->held; NULL: nobody), for what its
+ * holder has written there and not committed would be lost.  Takes as long as the devices take to write so much, and
+ * where something is copied to read it.
  *
  * Behind the end of file it leaves written blocks (INODE_DIRTY_BEHIND): growth through the server then recalls who
  * holds something there, and data_unreserve() gives them back.  -ENOSPC and others: some of the range may be written
  * already, nothing else is left.
  */
-FIBER_FN int data_zero(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
-		       const struct data_guard *guard) MUST_CHECK;
+FIBER_FN int data_make_readable(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t first, uint64_t end,
+				uint64_t copy_end, const struct data_guard *guard) MUST_CHECK;
 /*
  * No trim is under way, and nothing that clients left behind the end of file would show when it grows.  -EBUSY:
  * @guard objects to that being zeroed (DATA_REMAP).

@@ -146,7 +146,7 @@ static int job_ask(const struct job *job)
 
 	for (unsigned int i = 0; i < look->nr; i++)
 		if (!look->runs[i].in_place)
-			touch = DATA_REMAP;
+			touch = DATA_FILL;
 	if (job_grows(job) && (look->inode.flags & (INODE_DIRTY_TAIL | INODE_DIRTY_BEHIND)))
 		touch = DATA_REMAP;
 	return data_guard_ask(data_also_guard(job->also), job->ino, look->first, look->end, touch);

@@ -30,6 +30,8 @@ static int guard_check(const struct data_guard *guard, uint64_t ino, uint64_t fi
 		return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_ANY) ? -EBUSY : 0;
 	if (touch == DATA_OVERWRITE)
 		return guard_ask(g, ino, first, end, LAYOUT_CLASH_WRITE) ? -EBUSY : 0;
+	if (touch == DATA_FILL)
+		return guard_ask(g, ino, first, end, LAYOUT_CLASH_FILL) ? -EBUSY : 0;
 	if (ino != g->frees_ino || g->frees_first >= g->frees_end)
 		return guard_ask(g, ino, first, end, LAYOUT_CLASH_REMAP) ? -EBUSY : 0;
 	from = min_u64(max_u64(first, g->frees_first), end);
@@ -47,7 +49,7 @@ static bool guard_held(const struct data_guard *guard, uint64_t ino, uint64_t fi
 {
 	const struct layout_guard *g = container_of(guard, struct layout_guard, guard);
 
-	return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_RW) != NULL;
+	return layout_conflict(file_find(g->mds, ino), NULL, first, end, g->held) != NULL;
 }
 
 void layout_guard_init(struct layout_guard *guard, struct compound *c)
@@ -57,6 +59,7 @@ void layout_guard_init(struct layout_guard *guard, struct compound *c)
 		.c = c,
 		.mds = c->mds,
 		.client = c->client,
+		.held = GRANT_RW,
 	};
 }
 
@@ -66,5 +69,6 @@ void layout_guard_init_own(struct layout_guard *guard, struct mds *mds, bool qui
 		.guard = { .check = guard_check, .held = guard_held },
 		.mds = mds,
 		.quiet = quiet,
+		.held = GRANT_RW,
 	};
 }

@@ -15,6 +15,12 @@ struct mds;
 enum layout_clash {
 	LAYOUT_CLASH_READ,  /* grant it for reading: in the way are others' GRANT_RW */
 	LAYOUT_CLASH_WRITE, /* grant it for writing, or overwrite it in place: all that others hold */
+	/*
+	 * Write what is not written, or not the file's alone, through the server: the same as the next, but not what
+	 * its own client has said it will give back.  It begins nothing there any more, and what it has begun may
+	 * wait for this.
+	 */
+	LAYOUT_CLASH_FILL,
 	LAYOUT_CLASH_REMAP, /* change which blocks are behind it, or their state: all that anybody has (I15) */
 	/*
 	 * Take the blocks away: the same, but lost layouts are not in the way, since the blocks go to limbo with
@@ -31,7 +37,8 @@ struct layout_guard {
 	const struct client *client;
 	/* Of this inode DATA_REMAP only takes these blocks away; 0: of none. */
 	uint64_t frees_ino, frees_first, frees_end;
-	bool quiet; /* what is in the way is not recalled */
+	bool quiet;    /* what is in the way is not recalled */
+	uint32_t held; /* grants that data_guard.held() tells of: GRANT_RW if not said otherwise */
 };
 void layout_guard_init(struct layout_guard *guard, struct compound *c);
 /* For work of the server's own; @quiet: only where nobody minds. */

@@ -41,16 +41,38 @@ static int imply_body(struct txn *txn, void *arg)
 	return data_commit_layout(txn, &commit, &inode);
 }
 
-FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off)
+/* What the client may have written from the end of file up to byte @size is its own. */
+static bool imply_is_own(const struct imply *w, const struct inode *inode, uint64_t size)
+{
+	uint64_t end = size / DADDR_BLOCK_SIZE + !is_aligned_u64(size, DADDR_BLOCK_SIZE);
+
+	return size > inode->size && imply_holds((void *)(uintptr_t)w, inode->size / DADDR_BLOCK_SIZE, end);
+}
+
+/*
+ * The new size; 0: nothing is implied.  A client that has said it will give the layout back and writes through the
+ * server may wait for that with what it has in use: then what is behind the end of file cannot be had back first.
+ */
+static uint64_t imply_size(const struct imply *w, const struct inode *inode, uint64_t off, uint32_t count)
+{
+	const struct layout *layout = layout_of(file_find(w->c->mds, w->c->fh.ino), w->c->client);
+
+	if (layout && layout->told_ns && imply_is_own(w, inode, off + count))
+		return off + count;
+	if ((layout && layout->told_ns) || inode->flags & INODE_DIRTY_BEHIND)
+		return imply_is_own(w, inode, off) ? off : 0;
+	return 0;
+}
+
+FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off, uint32_t count)
 {
 	const struct txn_options opt = { .name = "implied commit", .log_max = DATA_COMMIT_LOG(1) };
-	struct imply w = { .c = c, .size = off };
-	uint64_t first = inode->size / DADDR_BLOCK_SIZE;
-	uint64_t end = off / DADDR_BLOCK_SIZE + !is_aligned_u64(off, DADDR_BLOCK_SIZE);
+	struct imply w = { .c = c };
 	uint64_t seq = 0;
 	int err;
 
-	if (!(inode->flags & INODE_DIRTY_BEHIND) || off <= inode->size || !imply_holds(&w, first, end))
+	w.size = imply_size(&w, inode, off, count);
+	if (w.size == 0)
 		return NFS4_OK;
 	err = data_flush_devices(c->mds->fs);
 	/* By itself: the request's kept answer comes with its WRITE. */

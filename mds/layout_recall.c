@@ -63,6 +63,21 @@ static uint64_t lease_end_ns(const struct round *round)
 	return round->client->renewed_ns + round->range.mds->config->lease_seconds * LAYOUT_SEC_NS + 1;
 }
 
+/* The client will give it back. */
+static void round_told(struct round *round)
+{
+	struct layout *layout = layout_range_find(&round->range);
+
+	/* To be asked again is a new recall, with a new number (12.5.5.2.1.3). */
+	round->told_ns = round->told_ns ? min_u64(2 * round->told_ns, RECALL_TOLD_MAX_NS) : RECALL_TOLD_NS;
+	round->seqid = 0;
+	if (!layout || layout->told_ns)
+		return;
+	layout->told_ns = reactor_now_ns(round->range.mds->reactor);
+	layout->told_first = round->range.first;
+	layout->told_end = round->range.end;
+}
+
 /* What the answer means.  *@ret_pause: how long to wait before it is asked again. */
 static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, uint64_t *ret_pause)
 {
@@ -74,9 +89,7 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 		return err == -ENOTCONN || err == -ETIMEDOUT || err == -EPROTO || err == -EMSGSIZE ? 0 : err;
 	switch (status) {
 	case NFS4_OK:
-		/* It will give it back.  To be asked again is a new recall, with a new number (12.5.5.2.1.3). */
-		round->told_ns = round->told_ns ? min_u64(2 * round->told_ns, RECALL_TOLD_MAX_NS) : RECALL_TOLD_NS;
-		round->seqid = 0;
+		round_told(round);
 		*ret_pause = round->told_ns;
 		return 0;
 	case NFS4ERR_NOMATCHING_LAYOUT:
@@ -248,7 +261,9 @@ static FIBER_FN void recall_one(const struct recall *r)
 	if (!layout)
 		return;
 	layout->recalled = false;
-	layout->recall_first = layout->recall_end = layout->recall_ns = 0;
+	layout->recall_first = layout->recall_end = layout->recall_ns = layout->told_ns = 0;
+	/* Its holder may ask again. */
+	wait_queue_wake_all(&r->mds->layouts->gone);
 }
 
 static void recall_free(struct recall *r)
@@ -331,8 +346,14 @@ static void recall_want(struct mds *mds, struct layout *layout, uint64_t first, 
 	layout->recall_end = end;
 }
 
-/* Which bits of @layout are in the way of @client. */
-static uint32_t bits_in_the_way(const struct layout *layout, const struct client *client, enum layout_clash clash)
+bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end)
+{
+	return layout->told_ns && first >= layout->told_first && end <= layout->told_end;
+}
+
+/* Which bits of @layout in [@first, @end) are in the way of @client. */
+static uint32_t bits_in_the_way(const struct layout *layout, const struct client *client, uint64_t first,
+				uint64_t end, enum layout_clash clash)
 {
 	bool lost = layout->state.revoked, own = layout->state.client == client && !lost;
 	uint32_t bits = clash == LAYOUT_CLASH_READ ? GRANT_RW : GRANT_HELD;
@@ -341,6 +362,8 @@ static uint32_t bits_in_the_way(const struct layout *layout, const struct client
 		return clash == LAYOUT_CLASH_FREE ? 0 : bits;
 	if (own && (clash == LAYOUT_CLASH_READ || clash == LAYOUT_CLASH_WRITE))
 		return 0;
+	if (own && clash == LAYOUT_CLASH_FILL && layout_is_told(layout, first, end))
+		return GRANT_LATE;
 	return clash == LAYOUT_CLASH_READ ? bits : bits | GRANT_LATE;
 }
 
@@ -354,7 +377,7 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 		return NFS4_OK;
 	list_for_each (pos, &file->layouts) {
 		struct layout *layout = list_entry(pos, struct layout, by_file);
-		uint32_t bits = bits_in_the_way(layout, client, clash);
+		uint32_t bits = bits_in_the_way(layout, client, first, end, clash);
 
 		if (!bits || !grants_find(&layout->grants, first, end, bits))
 			continue;

@@ -23,6 +23,9 @@ nfsstat4 layout_check(struct mds *mds, const struct client *client, uint64_t ino
 nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint64_t end, enum layout_clash clash)
 	MUST_CHECK;
 
+/* Whether the holder has said that it will give back all of [@first, @end). */
+bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end) MUST_CHECK;
+
 /* The file is without a name: whoever has a layout of it is asked to give it back. */
 void layout_recall_file(struct mds *mds, uint64_t ino);
 /* Whether one is being recalled, or its holder fenced, that keeps @client from something. */

@@ -129,7 +129,7 @@ FIBER_FN nfsstat4 op_write(struct compound *c, const struct nfs_argop4 *arg, str
 	if (status == NFS4_OK)
 		status = io_check_suid(c, &inode);
 	if (status == NFS4_OK)
-		status = layout_imply_commit(c, &inode, args->offset);
+		status = layout_imply_commit(c, &inode, args->offset, w.count);
 	if (status == NFS4_OK)
 		status = write_data(c, args, &w);
 	if (status != NFS4_OK)

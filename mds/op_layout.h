@@ -21,9 +21,11 @@ FIBER_FN nfsstat4 layout_client_key(struct compound *c, uint64_t *ret_key) MUST_
 bool layout_is_open(const struct file *file, const struct client *client, bool write) MUST_CHECK;
 
 /*
- * Before a WRITE at @off through the server, by @inode as it was found: what lies between the end of file and @off,
- * as far as the client itself may have written it in space that was zeros when it got it, becomes part of the file.
+ * Before a WRITE of @count bytes at @off through the server, by @inode as it was found: what lies between the end of
+ * file and @off becomes part of the file, if all of it is the client's own to write and may be written already, or
+ * can't be had back before the WRITE (layout_is_told()); in that case @count bytes more, if they are its own too.
  */
-FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off) MUST_CHECK;
+FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off, uint32_t count)
+	MUST_CHECK;
 
 #endif

@@ -31,10 +31,17 @@
 #define AHEAD_FIRST_BLKS (64 * MIB_BLKS)   /* for a writer of large pieces, or of one after the other */
 #define AHEAD_MAX_BLKS	 (1024 * MIB_BLKS) /* however long it goes on */
 #define AHEAD_ZERO_BLKS	 (64 * MIB_BLKS)   /* where it is made zeros first, and the client waits for that */
+#define COPY_MAX_BLKS	 (4 * MIB_BLKS)	   /* of shared blocks that are copied first */
 #define AHEAD_SPACE	 16		   /* and not more than this part of the free space */
 #define TRIM_TRIES	 4u
 /* That a LAYOUTGET waits for what it had recalled: a client that is told to come again comes after 0.1 s to 15 s. */
-#define RECALL_WAIT_NS	 100000000ull
+#define RECALL_WAIT_NS 100000000ull
+/*
+ * A client that does not give back for so long what it has said it would, and asks for more, may wait for itself: in
+ * Linux one writes back a page and waits for this, and another one waits for that page and has what is recalled in
+ * use.  Through the server the page gets away.
+ */
+#define STUCK_NS	 3000000000ull
 #define LAYOUT_HEAD	 32u /* bytes of a layout4 besides its body, which loga_maxcount counts too */
 
 #define LAYOUTGET_STATUS (-EPROTO) /* the body says more in w->status */
@@ -51,7 +58,7 @@ struct layoutget {
 	uint64_t page; /* in blocks, as all that follows */
 	uint64_t first, need_end, asked_end, end, fresh_max, eof;
 	bool is_ahead; /* more than was asked for, although others have the file too */
-	bool zero;     /* new blocks up to fresh_max are made zeros first */
+	bool zero;     /* new blocks up to fresh_max are made zeros first, or copies */
 	uint8_t *body;
 	uint32_t body_size;
 	struct layout4 *answer;
@@ -149,8 +156,12 @@ static nfsstat4 layoutget_find(struct layoutget *w)
 	}
 	if (layout && layout->kind != w->kind)
 		return NFS4ERR_LAYOUTUNAVAILABLE;
-	w->own_recalled = layout && layout->recalled;
-	if (w->own_recalled)
+	/* What is only late ends without the client. */
+	w->own_recalled = layout && layout->recalled &&
+			  grants_find(&layout->grants, layout->recall_first, layout->recall_end, GRANT_HELD);
+	if (w->own_recalled && layout->told_ns && reactor_now_ns(w->c->mds->reactor) - layout->told_ns >= STUCK_NS)
+		return NFS4ERR_BADLAYOUT;
+	if (layout && layout->recalled)
 		return NFS4ERR_RECALLCONFLICT;
 	w->layout = layout;
 	return NFS4_OK;
@@ -565,10 +576,10 @@ static void layoutget_apply(struct layoutget *w)
 /* All of it */
 
 /*
- * With w->zero: what the transaction would fill with unwritten blocks is zeros by then, and readable.  Not
- * where the transaction will refuse.
+ * With w->zero: what the transaction would fill with unwritten blocks is readable by then, as zeros, or as copies of
+ * what is shared.  Not where the transaction will refuse.
  */
-static FIBER_FN int layoutget_zero(struct layoutget *w, const struct data_guard *guard)
+static FIBER_FN int layoutget_make_readable(struct layoutget *w, const struct data_guard *guard)
 {
 	struct compound *c = w->c;
 	uint64_t end;
@@ -578,7 +589,8 @@ static FIBER_FN int layoutget_zero(struct layoutget *w, const struct data_guard 
 	if (!w->write || !w->zero || layoutget_check_client(w) || layoutget_find(w) || layoutget_clip(w))
 		return 0;
 	end = min_u64(w->fill.end, w->fresh_max);
-	err = data_zero(c->mds->fs, c->fh.ino, c->fh.generation, w->first, end, guard);
+	err = data_make_readable(c->mds->fs, c->fh.ino, c->fh.generation, w->first, end,
+				 min_u64(w->asked_end, w->first + COPY_MAX_BLKS), guard);
 	if (err)
 		return err;
 	w->zeroed_first = max_u64(w->first, w->eof);
@@ -599,7 +611,11 @@ static FIBER_FN int layoutget_hold_and_run(struct layoutget *w)
 	err = data_hold(c->mds->fs, &hold, c->fh.ino, c->fh.generation, w->first, w->end, w->write, &guard.guard);
 	if (err)
 		return err;
-	err = layoutget_zero(w, &guard.guard);
+	/* Under its own layout for reading a hole may become unwritten, but not written: it gives that back before.
+	 */
+	if (layoutget_unwritten_max(w) > 0)
+		guard.held = GRANT_HELD;
+	err = layoutget_make_readable(w, &guard.guard);
 	if (!err)
 		err = compound_run(c, &opt, layoutget_body, w);
 	if (!err)

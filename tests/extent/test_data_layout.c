@@ -127,7 +127,7 @@ FIBER_FN static void do_questions(struct store *s, void *arg)
 	struct party *p = party_new(s);
 
 	CHECK_EQ(put(p, 10, 2 * BLK), 0);
-	asked(p, 0, 3, DATA_REMAP); /* a hole */
+	asked(p, 0, 3, DATA_FILL); /* a hole */
 	CHECK_EQ(put(p, BLK, 10), 0);
 	asked(p, 1, 2, DATA_OVERWRITE);
 	CHECK_EQ(put(p, 2 * BLK, BLK), 0);
@@ -139,7 +139,7 @@ FIBER_FN static void do_questions(struct store *s, void *arg)
 	CHECK_EQ(allocate(p, BLK, 4 * BLK), 0);
 	asked(p, 3, 5, DATA_REMAP);
 	CHECK_EQ(put(p, 2 * BLK, 2 * BLK), 0);
-	asked(p, 2, 4, DATA_REMAP); /* unwritten */
+	asked(p, 2, 4, DATA_FILL); /* unwritten */
 	CHECK_EQ(deallocate(p, BLK + 1, BLK), 0);
 	asked(p, 1, 3, DATA_REMAP);
 	CHECK_EQ(resize(p, 6 * BLK), 0);
@@ -152,7 +152,7 @@ FIBER_FN static void do_questions(struct store *s, void *arg)
 	CHECK_EQ(p->server.asked, 2);
 	asked(p, 1, 3, DATA_REMAP);
 	CHECK_EQ(put(p, 0, BLK), 0);
-	asked(p, 0, 1, DATA_REMAP); /* shared */
+	asked(p, 0, 1, DATA_FILL); /* shared */
 	free(p);
 }
 

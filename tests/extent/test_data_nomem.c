@@ -95,7 +95,7 @@ FIBER_FN static int act(struct files *files, enum what what)
 	case READY:
 		return data_ready_to_grow(fs, f->ino, f->generation, NULL);
 	case ZERO:
-		return data_zero(fs, f->ino, f->generation, 1, 5, NULL);
+		return data_make_readable(fs, f->ino, f->generation, 1, 5, 5, NULL);
 	case UNRESERVE:
 		return data_unreserve(fs, f->ino, f->generation, 0, DATA_END, NULL);
 	default:
@@ -115,7 +115,7 @@ FIBER_FN static void prepare(struct store *s, struct files *files, enum what wha
 	if (what == SHARED)
 		CHECK_EQ(clone(&files->f, &files->g), 0);
 	if (what == UNRESERVE)
-		CHECK_EQ(data_zero(s->fs, files->f.ino, files->f.generation, 3, 5, NULL), 0);
+		CHECK_EQ(data_make_readable(s->fs, files->f.ino, files->f.generation, 3, 5, 5, NULL), 0);
 	if (what == GROW || what == HOLD || what == READY)
 		data_file_truncate(&files->f, 2 * BLK + 10);
 	data_settle(s->fs);

@@ -140,7 +140,7 @@ int data_holder_get(struct data_asker *asker, struct data_file *f, uint64_t firs
 	if (err)
 		return err;
 	if (asker->zero)
-		err = data_zero(fs, f->ino, f->generation, first, end, &asker->guard);
+		err = data_make_readable(fs, f->ino, f->generation, first, end, end, &asker->guard);
 	if (!err)
 		err = txn_run(fs, &opt, get_body, &g, &seq);
 	if (!err)

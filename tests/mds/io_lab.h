@@ -170,7 +170,7 @@ void layout_guard_init_own(struct layout_guard *guard, struct mds *mds, bool qui
 	*guard = (struct layout_guard){ .guard.check = lab_guard_check, .mds = mds, .quiet = quiet };
 }
 
-FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off)
+FIBER_FN nfsstat4 layout_imply_commit(struct compound *c, const struct inode *inode, uint64_t off, uint32_t count)
 {
 	return NFS4_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New space that is zeros before anybody gets it: what becomes readable and what stays as it is, on devices that can
+ * New space that is zeros, or a copy, before anybody gets it: what becomes readable and what stays as it is, on devices that can
  * make zeros themselves and on others, through errors and power cuts; and that a commit which is lost loses nothing.
  */
 
@@ -58,7 +58,7 @@ FIBER_FN static void expect_data(struct scene *c, uint64_t blk, uint64_t end)
 
 FIBER_FN static int zero(struct scene *c, uint64_t blk, uint64_t end)
 {
-	return data_zero(c->f.store->fs, c->f.ino, c->f.generation, blk, end, &c->a.guard);
+	return data_make_readable(c->f.store->fs, c->f.ino, c->f.generation, blk, end, end, &c->a.guard);
 }
 
 FIBER_FN static void do_what(struct store *s, void *arg)
@@ -84,13 +84,23 @@ FIBER_FN static void do_what(struct store *s, void *arg)
 	expect(c, 4, 20, 0);
 	expect_data(c, 0, 12);
 	expect_data(c, 14, 20);
+	/* What was shared is its own: the other file stays as it is, without a commit. */
+	CHECK_EQ(data_holder_get(&c->a, &c->f, 0, 2), 0);
+	memset(c->buf, 'x', sizeof(c->buf));
+	CHECK_EQ(data_holder_write(&c->a, &c->f, 0, 1, c->buf), 0);
+	expect(c, 0, 1, 'x');
+	expect(c, 1, 4, 'f');
+	CHECK_EQ(data_file_read(&c->g, 0, c->buf, 2 * BLK), 2 * BLK);
+	for (unsigned int i = 0; i < 2 * BLK; i++)
+		CHECK_EQ(c->buf[i], 'f');
+	CHECK_EQ(data_holder_return(&c->a, &c->f), 0);
 	/* What its holder has written and not committed is still there. */
 	CHECK_EQ(data_holder_commit(&c->b, &c->f, 12, 2, false, 0, UINT64_MAX, &c->seq), 0);
 	expect(c, 12, 14, 'b');
 	expect(c, 14, 20, 0);
 	CHECK_EQ(data_holder_return(&c->b, &c->f), 0);
 	CHECK_EQ(data_file_inode(&c->f).blocks, 20);
-	CHECK_EQ(data_zero(s->fs, c->f.ino, c->f.generation + 1, 0, 1, NULL), -ESTALE);
+	CHECK_EQ(data_make_readable(s->fs, c->f.ino, c->f.generation + 1, 0, 1, 1, NULL), -ESTALE);
 	free(c);
 }
 
