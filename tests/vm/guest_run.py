@@ -16,6 +16,7 @@ import guest_sharing  # noqa: F401 (importing registers the scenarios, in this o
 import guest_share_tests  # noqa: F401
 import guest_feature_tests  # noqa: F401
 import guest_files_tests  # noqa: F401
+import guest_names_tests  # noqa: F401
 import guest_truth_tests  # noqa: F401
 import guest_death_tests  # noqa: F401
 import guest_device_tests  # noqa: F401
