@@ -94,8 +94,11 @@ class World:
 
     def serve(self, volume):
         """A new, empty volume; clients of the old one must be gone."""
-        names, config, *_ = volume
+        names, config, spare, *_ = volume
         self.volume = volume
+        for name in spare:
+            # Of another scenario's volume perhaps.
+            sh("dd", "if=/dev/zero", f"of={self.disks[name][1]}", "bs=1M", "count=4", "oflag=direct")
         self.server = self.server_class([self.disks[name][1] for name in names], self.kind, config)
         self.server.start()
         self.server_keys = self.keys() | self.server.keys
