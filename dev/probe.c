@@ -102,13 +102,14 @@ static int configure(blkid_probe probe, int fd)
 {
 	if (blkid_probe_set_device(probe, fd, 0, 0) != 0 || blkid_probe_enable_superblocks(probe, 1) != 0 ||
 	    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_DEFAULT | BLKID_SUBLKS_USAGE |
-							     BLKID_SUBLKS_BADCSUM) != 0 ||
+							     BLKID_SUBLKS_BADCSUM | BLKID_SUBLKS_MAGIC) != 0 ||
 	    blkid_probe_enable_partitions(probe, 1) != 0 ||
-	    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_FORCE_GPT) != 0)
+	    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_FORCE_GPT | BLKID_PARTS_MAGIC) != 0)
 		return -EIO;
 	return 0;
 }
 
+/* @res NULL: what is found is wiped. */
 static int probe_foreign(int fd, struct probe_result *res)
 {
 	blkid_probe probe = blkid_new_probe();
@@ -120,12 +121,21 @@ static int probe_foreign(int fd, struct probe_result *res)
 	err = configure(probe, fd);
 	for (unsigned int i = 0; !err && rc == 0 && i < SIGNATURES_MAX; i++) {
 		rc = blkid_do_probe(probe);
-		if (rc == 0)
-			describe_signature(probe, res);
-		else if (rc < 0)
+		if (rc < 0 || (rc == 0 && !res && blkid_do_wipe(probe, 0) != 0))
 			err = -EIO;
+		else if (rc == 0 && res)
+			describe_signature(probe, res);
 	}
 	blkid_free_probe(probe);
+	return err;
+}
+
+int probe_wipe(int fd)
+{
+	int err = probe_foreign(fd, NULL);
+
+	if (!err && fsync(fd) != 0)
+		err = -errno;
 	return err;
 }
 

@@ -247,6 +247,24 @@ FIBER_FN static int format_show(struct volume *v, const struct format_args *args
 	return CMD_OK;
 }
 
+/* What other programs would still find beside the new labels. */
+static bool format_wipe(const struct volume *v)
+{
+	for (unsigned int i = 0; i < v->nr; i++) {
+		const char *path = v->devs[i]->info.name;
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		int err = fd < 0 ? -errno : probe_wipe(fd);
+
+		if (fd >= 0)
+			close(fd);
+		if (!err)
+			continue;
+		fprintf(stderr, "lamina format: %s: what it holds cannot be wiped: %s\n", path, strerror(-err));
+		return false;
+	}
+	return true;
+}
+
 FIBER_FN static int format_volume(struct volume *v, void *arg)
 {
 	const struct format_args *args = arg;
@@ -260,6 +278,8 @@ FIBER_FN static int format_volume(struct volume *v, void *arg)
 			       size_text(v->devs[i]->info.size, text));
 		return CMD_OK;
 	}
+	if (args->force && !format_wipe(v))
+		return CMD_FAILED;
 	if (fs_format(v->r, v->devs, v->nr, &args->opt, &why)) {
 		fprintf(stderr, "lamina format: %s\n", why.text);
 		return CMD_FAILED;

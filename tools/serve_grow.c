@@ -51,6 +51,17 @@ static int look_run(void *arg)
 	return err;
 }
 
+/* In a helper thread. */
+static int wipe_run(void *arg)
+{
+	int fd = open(arg, O_RDWR | O_CLOEXEC);
+	int err = fd < 0 ? -errno : probe_wipe(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 /* What would be lost with it, and whether it may be. */
 static FIBER_FN int grow_look(struct serve *s, const struct control_grow *ask, char held[PROBE_TEXT_MAX],
 			      struct why *why)
@@ -76,6 +87,14 @@ static FIBER_FN int grow_look(struct serve *s, const struct control_grow *ask, c
 	return 0;
 }
 
+/* What other programs would still find beside the new label. */
+static FIBER_FN int grow_wipe(struct serve *s, const struct control_grow *ask, struct why *why)
+{
+	int err = reactor_call(s->reactor, wipe_run, (void *)(uintptr_t)ask->path);
+
+	return err ? why_set(why, err, "%s: what it holds cannot be wiped: %s", ask->path, strerror(-err)) : 0;
+}
+
 /* With the device opened, and what is known of it. */
 static FIBER_FN int grow_opened(struct serve *s, const struct control_grow *ask, struct control_grown *grown,
 				struct why *why)
@@ -86,6 +105,8 @@ static FIBER_FN int grow_opened(struct serve *s, const struct control_grow *ask,
 
 	if (!err)
 		err = grow_look(s, ask, grown->held, why);
+	if (!err && *grown->held && !ask->dry_run)
+		err = grow_wipe(s, ask, why);
 	if (!err)
 		err = server_grow(s->mds, dev, &s->sources->v[index], ask->dry_run, why);
 	grown->index = index;

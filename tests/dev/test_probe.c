@@ -196,6 +196,18 @@ static void test_several(void **state)
 	assert_non_null(strstr(probe().text, "; swap"));
 }
 
+/* Where no label of ours would come to lie, too. */
+static void test_wipe(void **state)
+{
+	put(65536 + 64, "_BHRfS_M", 8);
+	test_raid_member(state);
+	put_label(0);
+	assert_int_equal(probe_wipe(fd), 0);
+	assert_string_equal(probe().text, "Lamina volume, name tank, uuid abababab-abab-abab-abab-abababababab");
+	assert_int_equal(probe_wipe(fd), 0);
+	assert_int_not_equal(probe_wipe(-1), 0);
+}
+
 /* A name on the disk can't forge a line of the terminal. */
 static void test_hostile_name(void **state)
 {
@@ -223,6 +235,7 @@ int main(void)
 		CASE(test_nothing),	   CASE(test_ext4),	  CASE(test_swap),	   CASE(test_encrypted),
 		CASE(test_dos_partitions), CASE(test_lvm_member), CASE(test_raid_member),  CASE(test_own),
 		CASE(test_own_copy),	   CASE(test_several),	  CASE(test_hostile_name), CASE(test_errors),
+		CASE(test_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,27 @@ static void test_swap_is_recognised(void **state)
 	assert_true(program_said("swap"));
 }
 
+/* Also what lies where nothing of ours is written at first. */
+static void test_what_was_there_is_not_found_again(void **state)
+{
+	const char *path = image("wiped");
+	char magic[8] = "_BHRfS_M";
+	int fd;
+
+	make_file(path, 32 << 20);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, magic, sizeof(magic), 65536 + 64), sizeof(magic));
+	assert_int_equal(program_run("format %s", path), 1);
+	assert_true(program_said("btrfs"));
+	assert_int_equal(program_run("format --force --dry-run %s", path), 0);
+	assert_int_equal(program_run("format %s", path), 1);
+	assert_int_equal(program_run("format --force %s", path), 0);
+	assert_int_equal(program_run("format %s", path), 1);
+	assert_true(program_said("Lamina volume"));
+	assert_false(program_said("btrfs"));
+	close(fd);
+}
+
 static void test_dry_run_touches_nothing(void **state)
 {
 	const char *path = image("dry");
@@ -180,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_volume_is_not_overwritten),
 		cmocka_unit_test(test_all_or_none),
 		cmocka_unit_test(test_swap_is_recognised),
+		cmocka_unit_test(test_what_was_there_is_not_found_again),
 		cmocka_unit_test(test_dry_run_touches_nothing),
 		cmocka_unit_test(test_file_in_use),
 		cmocka_unit_test(test_bad_calls),

@@ -56,6 +56,19 @@ static const char *make_swap(const char *name)
 	return path;
 }
 
+/* One that a file system once used, and of which a label of ours leaves the signature where it is. */
+static const char *make_btrfs(const char *name)
+{
+	const char *path = make_file(name, 64 << 20);
+	FILE *f = fopen(path, "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 65536 + 64, SEEK_SET), 0);
+	assert_int_equal(fwrite("_BHRfS_M", 1, 8, f), 8);
+	fclose(f);
+	return path;
+}
+
 static void configure(const char *devices, const char *settings)
 {
 	FILE *f = fopen(conf, "w");
@@ -174,12 +187,17 @@ static void test_refusals(void **state)
 
 	assert_int_equal(program_run("grow -s %s -f %s", sock, at("swap")), 0);
 	assert_true(program_said("swap: was overwritten: swap"));
+	make_btrfs("btrfs");
+	assert_int_equal(program_run("grow -s %s -f %s", sock, at("btrfs")), 0);
+	assert_true(program_said("btrfs: was overwritten: btrfs"));
 	/* A name twice: the second is what the first has become. */
 	assert_int_equal(program_run("grow -s %s %s %s", sock, at("b"), at("b")), 1);
 	assert_true(program_said("is in the volume already"));
-	assert_true(program_said("b: is device 3 of the volume now"));
+	assert_true(program_said("b: is device 4 of the volume now"));
 	assert_int_equal(program_end(pid, SIGTERM), 0);
-	assert_int_equal(program_run("check %s %s %s", at("a"), at("swap"), at("b")), 0);
+	assert_int_equal(program_run("check %s %s %s %s", at("a"), at("swap"), at("btrfs"), at("b")), 0);
+	assert_int_equal(program_run("format %s", at("btrfs")), 1);
+	assert_false(program_said("; btrfs"));
 }
 
 /* A copy of a device of the volume: by its label it could be that device by another path. */
