@@ -2,6 +2,7 @@
 /* Promises: an answer beyond a bound is refused, not read; whatever the server sends, nothing here trips over it. */
 #include "tools/ask.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "dev/reactor.h"
 #include "dev/sock.h"
 #include "mds/config.h"
+#include "tools/cmd.h"
 
 #define ANSWER_MAX (1u << 30) /* bytes: a million clients */
 #define PIECE	   (64u << 10)
@@ -19,12 +21,88 @@
 #define HOUR	   3600
 #define DAY	   86400
 
+/* Options of one command, those that all have among them. */
+#define OPTIONS_COMMON 3
+#define OPTIONS_MAX    8
+
 struct ask {
 	const char *path;
 	const char *request;
 	struct reactor *reactor;
 	struct json_object *answer;
 };
+
+/* What getopt_long() returns for the option in place @i. */
+static int option_code(const struct ask_option *o, size_t i)
+{
+	return o->letter ? o->letter : 0x100 + (int)i;
+}
+
+/* As getopt_long() wants them: @ret_letters has room for two of each and an end, @ret_table for each and an end. */
+static void option_forms(const struct ask_option *list, size_t nr, char *ret_letters, struct option *ret_table)
+{
+	for (size_t i = 0; i < nr; i++) {
+		ret_table[i] = (struct option){ .name = list[i].name,
+						.has_arg = list[i].value ? required_argument : no_argument,
+						.val = option_code(&list[i], i) };
+		if (list[i].letter)
+			*ret_letters++ = list[i].letter;
+		if (list[i].letter && list[i].value)
+			*ret_letters++ = ':';
+	}
+	ret_table[nr] = (struct option){ .name = NULL };
+	*ret_letters = '\0';
+}
+
+/* False: @code is none of them. */
+static bool option_take(const struct ask_option *list, size_t nr, int code)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (code != option_code(&list[i], i))
+			continue;
+		if (list[i].value)
+			*list[i].value = optarg;
+		else
+			*list[i].flag = true;
+		return true;
+	}
+	return false;
+}
+
+bool ask_parse(int argc, char **argv, void (*help)(FILE *out), const struct ask_option *more, size_t nr,
+	       struct ask_options *ret_opt, int *ret_exit)
+{
+	struct ask_options opt = { .socket = NULL };
+	bool wants_help = false;
+	struct ask_option list[OPTIONS_MAX] = {
+		{ .name = "socket", .letter = 's', .value = &opt.socket },
+		{ .name = "json", .flag = &opt.json },
+		{ .name = "help", .letter = 'h', .flag = &wants_help },
+	};
+	struct option table[OPTIONS_MAX + 1];
+	char letters[2 * OPTIONS_MAX + 1];
+	int code;
+
+	assert(nr <= OPTIONS_MAX - OPTIONS_COMMON);
+	for (size_t i = 0; i < nr; i++)
+		list[OPTIONS_COMMON + i] = more[i];
+	nr += OPTIONS_COMMON;
+	option_forms(list, nr, letters, table);
+	while (!wants_help && (code = getopt_long(argc, argv, letters, table, NULL)) != -1) {
+		if (!option_take(list, nr, code)) {
+			fprintf(stderr, "lamina %s: `lamina %s --help` shows the usage\n", argv[0], argv[0]);
+			*ret_exit = CMD_USAGE;
+			return false;
+		}
+	}
+	if (wants_help) {
+		help(stdout);
+		*ret_exit = CMD_OK;
+		return false;
+	}
+	*ret_opt = opt;
+	return true;
+}
 
 /* Read until the end and parse on the way. */
 static FIBER_FN int ask_hear(struct ask *a, struct sock *sock)

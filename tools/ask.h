@@ -4,6 +4,8 @@
 
 /* Asking a running server over its control socket (mds/control.h), and what the commands that do it share. */
 
+#include <stdio.h>
+
 #include <json-c/json.h>
 
 #include "dev/base.h"
@@ -13,6 +15,21 @@ struct ask_options {
 	const char *socket; /* NULL: where the server listens without a configuration */
 	bool json;
 };
+
+/* What only some of them have: sets *@flag, or puts what the option needs into *@value. */
+struct ask_option {
+	const char *name;
+	char letter; /* 0: only the name */
+	bool *flag;
+	const char **value;
+};
+
+/*
+ * Take the options of the command @argv[0] and leave optind behind them: --socket, --json and --help, and the @nr
+ * (few) of @more.  False: end with *@ret_exit; what there is to say is said.
+ */
+bool ask_parse(int argc, char **argv, void (*help)(FILE *out), const struct ask_option *more, size_t nr,
+	       struct ask_options *ret_opt, int *ret_exit) MUST_CHECK;
 
 /*
  * Send @request (one line, without its end) and get the answer as an object, which becomes the caller's.  -EIO and

@@ -137,38 +137,17 @@ static int list(const struct ask_options *opt)
 
 int cmd_clients(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "evict", required_argument, NULL, 'e' },  { "force", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
-	};
-	struct ask_options opt = { .socket = NULL };
 	const char *id = NULL;
 	bool force = false;
-	int c;
+	const struct ask_option more[] = {
+		{ .name = "evict", .value = &id },
+		{ .name = "force", .flag = &force },
+	};
+	struct ask_options opt;
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			opt.socket = optarg;
-			break;
-		case 'j':
-			opt.json = true;
-			break;
-		case 'e':
-			id = optarg;
-			break;
-		case 'f':
-			force = true;
-			break;
-		case 'h':
-			clients_help(stdout);
-			return CMD_OK;
-		default:
-			fputs("lamina clients: `lamina clients --help` shows the usage\n", stderr);
-			return CMD_USAGE;
-		}
-	}
+	if (!ask_parse(argc, argv, clients_help, more, ARRAY_SIZE(more), &opt, &ret))
+		return ret;
 	if (optind != argc) {
 		fprintf(stderr, "lamina clients: takes no argument like '%s'\n", argv[optind]);
 		return CMD_USAGE;

@@ -120,36 +120,13 @@ static int fence_ask(const char *command, const struct ask_options *opt, const c
 
 static int fence_cmd(int argc, char **argv, void (*help)(FILE *out), const char *want)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct ask_options opt = { .socket = NULL };
 	bool force = false;
-	int c;
+	const struct ask_option more[] = { { .name = "force", .flag = &force } };
+	struct ask_options opt;
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			opt.socket = optarg;
-			break;
-		case 'j':
-			opt.json = true;
-			break;
-		case 'f':
-			force = true;
-			break;
-		case 'h':
-			help(stdout);
-			return CMD_OK;
-		default:
-			fprintf(stderr, "lamina %s: `lamina %s --help` shows the usage\n", argv[0], argv[0]);
-			return CMD_USAGE;
-		}
-	}
+	if (!ask_parse(argc, argv, help, more, ARRAY_SIZE(more), &opt, &ret))
+		return ret;
 	if (optind != argc - 1) {
 		fprintf(stderr, "lamina %s: name one client, by its id or key\n", argv[0]);
 		return CMD_USAGE;

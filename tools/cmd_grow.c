@@ -201,36 +201,15 @@ static int grow_run(const struct grow_args *args)
 
 int cmd_grow(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "force", no_argument, NULL, 'f' }, { "dry-run", no_argument, NULL, 'd' },
-		{ "json", no_argument, NULL, 'j' },  { "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },  { NULL, 0, NULL, 0 },
-	};
 	struct grow_args args = { .force = false };
-	int c;
+	const struct ask_option more[] = {
+		{ .name = "force", .letter = 'f', .flag = &args.force },
+		{ .name = "dry-run", .flag = &args.dry_run },
+	};
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "fs:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			args.force = true;
-			break;
-		case 'd':
-			args.dry_run = true;
-			break;
-		case 'j':
-			args.ask.json = true;
-			break;
-		case 's':
-			args.ask.socket = optarg;
-			break;
-		case 'h':
-			grow_help(stdout);
-			return CMD_OK;
-		default:
-			fputs("lamina grow: `lamina grow --help` shows the usage\n", stderr);
-			return CMD_USAGE;
-		}
-	}
+	if (!ask_parse(argc, argv, grow_help, more, ARRAY_SIZE(more), &args.ask, &ret))
+		return ret;
 	if (optind == argc) {
 		fputs("lamina grow: name at least one device; `lamina grow --help` shows the usage\n", stderr);
 		return CMD_USAGE;

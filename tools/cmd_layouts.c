@@ -78,31 +78,11 @@ static int list_layouts(const struct ask_options *opt, const char *file)
 
 int cmd_layouts(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct ask_options opt = { .socket = NULL };
-	int c;
+	struct ask_options opt;
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			opt.socket = optarg;
-			break;
-		case 'j':
-			opt.json = true;
-			break;
-		case 'h':
-			layouts_help(stdout);
-			return CMD_OK;
-		default:
-			fputs("lamina layouts: `lamina layouts --help` shows the usage\n", stderr);
-			return CMD_USAGE;
-		}
-	}
+	if (!ask_parse(argc, argv, layouts_help, NULL, 0, &opt, &ret))
+		return ret;
 	if (argc - optind > 1) {
 		fprintf(stderr, "lamina layouts: takes one file, not '%s' too\n", argv[optind + 1]);
 		return CMD_USAGE;

@@ -220,32 +220,12 @@ static void print_operations(struct json_object *o)
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct ask_options opt = { .socket = NULL };
 	struct json_object *o = NULL;
-	int c;
+	struct ask_options opt;
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			opt.socket = optarg;
-			break;
-		case 'j':
-			opt.json = true;
-			break;
-		case 'h':
-			status_help(stdout);
-			return CMD_OK;
-		default:
-			fputs("lamina status: `lamina status --help` shows the usage\n", stderr);
-			return CMD_USAGE;
-		}
-	}
+	if (!ask_parse(argc, argv, status_help, NULL, 0, &opt, &ret))
+		return ret;
 	if (optind != argc) {
 		fprintf(stderr, "lamina status: takes no argument like '%s'\n", argv[optind]);
 		return CMD_USAGE;
