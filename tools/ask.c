@@ -212,6 +212,15 @@ int ask_server(const char *command, const struct ask_options *opt, const char *r
 	return err;
 }
 
+void ask_show(const struct ask_options *opt, struct json_object *answer, void (*print)(struct json_object *answer))
+{
+	if (opt->json)
+		puts(json_object_to_json_string_ext(answer,
+						    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print(answer);
+}
+
 struct json_object *ask_member(struct json_object *o, const char *name)
 {
 	struct json_object *member = NULL;

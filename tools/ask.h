@@ -38,6 +38,9 @@ bool ask_parse(int argc, char **argv, void (*help)(FILE *out), const struct ask_
 int ask_server(const char *command, const struct ask_options *opt, const char *request,
 	       struct json_object **ret_answer) MUST_CHECK;
 
+/* Show it on standard output: by @print, or as JSON if that was asked for. */
+void ask_show(const struct ask_options *opt, struct json_object *answer, void (*print)(struct json_object *answer));
+
 /* Member @name of @o; 0, false, "" or an empty object if there is none. */
 uint64_t ask_u64(struct json_object *o, const char *name);
 double ask_double(struct json_object *o, const char *name);

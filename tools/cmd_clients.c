@@ -127,10 +127,7 @@ static int list(const struct ask_options *opt)
 
 	if (ask_server("clients", opt, "clients", &o))
 		return CMD_FAILED;
-	if (opt->json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		print_clients(o);
+	ask_show(opt, o, print_clients);
 	json_object_put(o);
 	return CMD_OK;
 }

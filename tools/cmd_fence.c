@@ -109,10 +109,7 @@ static int fence_ask(const char *command, const struct ask_options *opt, const c
 		 force ? "true" : "false");
 	if (ask_server(command, opt, request, &o))
 		return CMD_FAILED;
-	if (opt->json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		print_answer(o);
+	ask_show(opt, o, print_answer);
 	is_good = strcmp(ask_text(o, "state"), want) == 0;
 	json_object_put(o);
 	return is_good ? CMD_OK : CMD_FAILED;

@@ -68,10 +68,7 @@ static int list_layouts(const struct ask_options *opt, const char *file)
 	json_object_put(request);
 	if (err)
 		return CMD_FAILED;
-	if (opt->json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		print_layouts(o);
+	ask_show(opt, o, print_layouts);
 	json_object_put(o);
 	return CMD_OK;
 }

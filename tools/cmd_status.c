@@ -218,6 +218,16 @@ static void print_operations(struct json_object *o)
 	printf("%-20s %14" PRIu64 "\n", "with an error", ask_u64(o, "operation_errors"));
 }
 
+static void print_status(struct json_object *o)
+{
+	print_head(o);
+	print_space(o);
+	print_tables(o);
+	print_layouts(o);
+	print_by_server(o);
+	print_operations(o);
+}
+
 int cmd_status(int argc, char **argv)
 {
 	struct json_object *o = NULL;
@@ -232,16 +242,7 @@ int cmd_status(int argc, char **argv)
 	}
 	if (ask_server("status", &opt, "status", &o))
 		return CMD_FAILED;
-	if (opt.json) {
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	} else {
-		print_head(o);
-		print_space(o);
-		print_tables(o);
-		print_layouts(o);
-		print_by_server(o);
-		print_operations(o);
-	}
+	ask_show(&opt, o, print_status);
 	json_object_put(o);
 	return CMD_OK;
 }
