@@ -31,6 +31,7 @@
 #define FIBER_FN
 #define PRINTF_FMT(fmt, args)		__attribute__((format(printf, fmt, args)))
 
+#define NSEC_PER_SEC			UINT64_C(1000000000)
 #define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 

@@ -177,8 +177,8 @@ static void libaio_sleep(struct libaio *l, uint64_t wait_ns)
 {
 	struct pollfd fds[1 + POLLSET_FDS] = { { .fd = l->wake_fd, .events = POLLIN } };
 	struct timespec ts = {
-		.tv_sec = (time_t)(wait_ns / 1000000000),
-		.tv_nsec = (long)(wait_ns % 1000000000),
+		.tv_sec = (time_t)(wait_ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(wait_ns % NSEC_PER_SEC),
 	};
 	uint64_t count;
 

@@ -42,7 +42,7 @@ static uint64_t clock_ns(clockid_t clock)
 	int err = clock_gettime(clock, &ts);
 
 	assert(!err);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t real_now_ns(struct reactor *r)

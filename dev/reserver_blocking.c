@@ -105,8 +105,8 @@ static struct timespec deadline_in(unsigned int ms)
 	clock_gettime(CLOCK_MONOTONIC, &at);
 	at.tv_sec += ms / 1000;
 	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
+	if (at.tv_nsec >= (long)NSEC_PER_SEC) {
+		at.tv_nsec -= (long)NSEC_PER_SEC;
 		at.tv_sec++;
 	}
 	return at;

@@ -228,8 +228,8 @@ static unsigned int uring_reap(struct uring *u, bool deliver)
 static int uring_enter(struct uring *u, uint64_t wait_ns)
 {
 	struct __kernel_timespec ts = {
-		.tv_sec = (int64_t)(wait_ns / 1000000000),
-		.tv_nsec = (int64_t)(wait_ns % 1000000000),
+		.tv_sec = (int64_t)(wait_ns / NSEC_PER_SEC),
+		.tv_nsec = (int64_t)(wait_ns % NSEC_PER_SEC),
 	};
 	struct io_uring_cqe *cqe;
 

@@ -12,8 +12,6 @@
 
 #include "extent/fs_int.h"
 
-#define NSEC_PER_SEC 1000000000u
-
 /* Granting */
 
 static struct data_lock *hold_lock(struct data_hold *hold)

@@ -155,7 +155,7 @@ int fs_label_device(struct fs *fs, unsigned int index, unsigned int nr, const st
 		.device_index = index,
 		.device_size = sd->size,
 		.nr_devices = nr,
-		.created_sec = reactor_wall_ns(fs->reactor) / 1000000000,
+		.created_sec = reactor_wall_ns(fs->reactor) / NSEC_PER_SEC,
 		.features = fs->super.features,
 	};
 

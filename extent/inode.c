@@ -14,7 +14,6 @@
 #include "extent/orphan.h"
 
 #define SYMLINK_SIZE_MAX 4096u
-#define NSEC_PER_SEC	 1000000000u
 
 static_assert(INODE_LOG_PUT == sizeof(struct disk_change) + sizeof(struct disk_inode), "log size of an inode");
 

@@ -16,7 +16,6 @@
 #include "extent/item.h"
 #include "extent/xattr.h"
 
-#define NSEC_PER_SEC	   1000000000u
 #define SYMLINK_PARTS	   2u
 #define FILE_BLOCKS_MAX	   ((INODE_SIZE_MAX >> DADDR_BLOCK_SHIFT) + 1)
 #define XATTR_PART_MASK	   0xffu

@@ -47,7 +47,7 @@ FIBER_FN void atime_note(struct compound *c, const struct inode *inode)
 {
 	static const struct txn_options opt = { .name = "atime", .log_max = INODE_LOG_PUT };
 	uint64_t wall = reactor_wall_ns(c->mds->reactor);
-	struct inode_time now = { (int64_t)(wall / 1000000000u), (uint32_t)(wall % 1000000000u) };
+	struct inode_time now = { (int64_t)(wall / NSEC_PER_SEC), (uint32_t)(wall % NSEC_PER_SEC) };
 	int err;
 
 	if (!atime_is_old(inode, &now) || compound_may_change(c, &c->fh) != NFS4_OK)

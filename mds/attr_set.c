@@ -11,8 +11,7 @@
 #include "extent/name.h"
 #include "mds/attr.h"
 
-#define NSEC_PER_SEC 1000000000u
-#define SET_IDS	     ((uint32_t)(S_ISUID | S_ISGID))
+#define SET_IDS ((uint32_t)(S_ISUID | S_ISGID))
 
 /* "N" or "N@anything". */
 static nfsstat4 owner_decode(const utf8string *s, uint32_t *ret_id)

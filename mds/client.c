@@ -19,7 +19,6 @@
 #include "mds/session.h"
 #include "mds/state.h"
 
-#define NSEC_PER_SEC	  1000000000ull
 #define CLIENT_ERASE_STEP 64
 
 struct client *client_find(const struct mds *mds, uint64_t id)

@@ -21,7 +21,6 @@
 #include "mds/session.h"
 #include "proto/wire_rpc.h"
 
-#define NSEC_PER_SEC  1000000000ull
 #define SEND_STALL_NS (30 * NSEC_PER_SEC) /* without progress: the peer does not read */
 #define SEND_PRESS_NS (2 * NSEC_PER_SEC)  /* the same, while others wait for the memory that it holds */
 #define SEND_BATCH    32		  /* messages in one call */

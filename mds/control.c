@@ -119,7 +119,7 @@ static FIBER_FN void answer_grow(struct control_conn *conn, struct json_object *
 
 	reactor_timer_cancel(control->reactor, &conn->timer);
 	reactor_timer_arm(control->reactor, &conn->timer,
-			  reactor_now_ns(control->reactor) + CONTROL_GROW_SECONDS * UINT64_C(1000000000));
+			  reactor_now_ns(control->reactor) + CONTROL_GROW_SECONDS * NSEC_PER_SEC);
 	control_grow(&control->opt, &ask, &conn->out);
 }
 
@@ -236,7 +236,7 @@ static void conn_start(struct control *control, struct sock *sock)
 	list_add_tail(&conn->link, &control->conns);
 	control->nr_conns++;
 	reactor_timer_arm(control->reactor, &conn->timer,
-			  reactor_now_ns(control->reactor) + CONTROL_SECONDS * UINT64_C(1000000000));
+			  reactor_now_ns(control->reactor) + CONTROL_SECONDS * NSEC_PER_SEC);
 }
 
 static FIBER_FN void control_accept(void *arg)

@@ -15,7 +15,7 @@
 #include "mds/layout.h"
 #include "mds/mds.h"
 
-#define LOOK_NS	  (2 * UINT64_C(1000000000))
+#define LOOK_NS	  (2 * NSEC_PER_SEC)
 #define KEYS_MAX  64u /* of a device that are shown */
 #define UUID_TEXT 37
 #define HEX_TEXT  19

@@ -15,8 +15,8 @@
 #include "mds/control_int.h"
 #include "mds/layout_recall_int.h"
 
-#define WAIT_NS	  (6 * UINT64_C(1000000000)) /* CONTROL_SECONDS less what looking at the devices takes */
-#define KEY_MARK  0x4c4dULL		     /* in front of every key; no client's id has it (layout/fence_key.c) */
+#define WAIT_NS	  (6 * NSEC_PER_SEC) /* CONTROL_SECONDS less what looking at the devices takes */
+#define KEY_MARK  0x4c4dULL	     /* in front of every key; no client's id has it (layout/fence_key.c) */
 #define KEY_SHIFT 48
 
 struct fence_job {

@@ -23,7 +23,6 @@
 
 /* A client that has learnt the end by asking is called back as often. */
 #define COPY_TELL_ASKED 10u
-#define NSEC_PER_SEC	1000000000ull
 #define AGAIN_NS	NSEC_PER_SEC /* when a layout is in the way */
 
 static bool is_abandoned(const struct copy *copy)

@@ -20,7 +20,6 @@
 #include "mds/place.h"
 #include "mds/status.h"
 
-#define NSEC_PER_SEC	1000000000ull
 #define RECALLS_MAX	1024u
 #define RECALL_AGAIN_NS NSEC_PER_SEC	    /* between callbacks that were not answered with NFS4_OK */
 #define REQUEST_WAIT_NS (NSEC_PER_SEC / 10) /* that a request waits before it says NFS4ERR_DELAY */

@@ -10,8 +10,7 @@
 #include "mds/client.h"
 #include "mds/layout.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define SECTOR	     512u /* what clients' direct I/O to a device begins and ends at */
+#define SECTOR 512u /* what clients' direct I/O to a device begins and ends at */
 
 void detour_note(struct mds *mds, struct client *client, uint64_t offset, uint64_t count, bool to_end)
 {

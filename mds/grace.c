@@ -9,7 +9,6 @@
 #include "dev/log.h"
 #include "mds/client.h"
 
-#define NSEC_PER_SEC	1000000000ull
 #define GRACE_TIMES_MAX 10 /* config's grace time */
 
 /* Whether somebody may still reclaim something. */

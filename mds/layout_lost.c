@@ -17,10 +17,10 @@
 #include "mds/layout_recall_int.h"
 
 #define FENCERS_MAX    32u /* fibers */
-#define AGAIN_FIRST_NS LAYOUT_SEC_NS
-#define AGAIN_MAX_NS   (60 * LAYOUT_SEC_NS)
-#define ALARM_NS       (600 * LAYOUT_SEC_NS) /* between two messages about one host */
-#define END_YIELD      64u		     /* layouts that end between two turns of others */
+#define AGAIN_FIRST_NS NSEC_PER_SEC
+#define AGAIN_MAX_NS   (60 * NSEC_PER_SEC)
+#define ALARM_NS       (600 * NSEC_PER_SEC) /* between two messages about one host */
+#define END_YIELD      64u		    /* layouts that end between two turns of others */
 
 /* A host that is to be fenced: there is one of a key. */
 struct lost_host {
@@ -97,7 +97,7 @@ static void lost_alarm(struct mds *mds, struct lost_host *host, int err)
 	log_err("client host %s (key 0x%016" PRIx64 ") is not proved to be cut off since %" PRIu64
 		" s (%s): what it could write stays reserved; it is tried again. `lamina layouts` shows what it held",
 		host->address[0] ? host->address : "of unknown address", host->key,
-		(uint64_t)((now - host->since_ns) / LAYOUT_SEC_NS), strerror(-err));
+		(uint64_t)((now - host->since_ns) / NSEC_PER_SEC), strerror(-err));
 }
 
 static FIBER_FN int lost_fence(struct mds *mds, const struct lost_host *host)

@@ -6,7 +6,7 @@
 
 #include "mds/layout_recall.h"
 
-#define LAYOUT_SEC_NS 1000000000ull
+#define LAYOUT_SEC_NS NSEC_PER_SEC
 
 /* Blocks [first, end) of one layout, which is found by its number: it may go at any time. */
 struct layout_range {

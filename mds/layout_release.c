@@ -156,7 +156,7 @@ FIBER_FN int layout_release_client(struct mds *mds, struct client *client)
 /* A client that has had a lease's time to learn of its loss, and nothing that binds any more. */
 static struct client *told_next(struct mds *mds)
 {
-	uint64_t now = reactor_now_ns(mds->reactor), lease_ns = mds->config->lease_seconds * LAYOUT_SEC_NS;
+	uint64_t now = reactor_now_ns(mds->reactor), lease_ns = mds->config->lease_seconds * NSEC_PER_SEC;
 	struct client *client, *next;
 
 	HASH_ITER (hh, mds->clients, client, next) {

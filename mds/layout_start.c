@@ -11,10 +11,9 @@
 #include "mds/compound.h"
 #include "mds/layout.h"
 
-#define NSEC_PER_SEC UINT64_C(1000000000)
-#define DRAIN_NS     (30 * NSEC_PER_SEC) /* a command to a disk: Linux gives it up after so long */
+#define DRAIN_NS (30 * NSEC_PER_SEC) /* a command to a disk: Linux gives it up after so long */
 
-#define WATCH_NS     (60 * NSEC_PER_SEC)
+#define WATCH_NS (60 * NSEC_PER_SEC)
 
 static_assert(RECORD_KEY == FENCE_RECORD_KEY, "one number");
 static_assert((int)LAYOUT_SCSI == (int)EXPORT_LAYOUT_SCSI && (int)LAYOUT_BLOCK == (int)EXPORT_LAYOUT_BLOCK, "bits");

@@ -12,8 +12,6 @@
 #include "mds/grace.h"
 #include "mds/layout_recall.h"
 
-#define NSEC_PER_SEC 1000000000ull
-
 /* The next client whose time is over; NULL: none. */
 static struct client *lease_over(struct mds *mds)
 {

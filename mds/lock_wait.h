@@ -12,7 +12,7 @@
 #include "mds/lock.h"
 
 #define LOCK_WAITS_MAX 4096u
-#define LOCK_WAIT_NS   (120u * 1000000000ULL)
+#define LOCK_WAIT_NS   (120u * NSEC_PER_SEC)
 
 /* @owner waits for the range.  Without memory it doesn't. */
 void lock_wait_add(struct mds *mds, struct file *file, const struct fh *fh, const struct lock_owner *owner,

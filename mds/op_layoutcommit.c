@@ -269,7 +269,7 @@ static FIBER_FN nfsstat4 layoutcommit_all(struct layoutcommit *w)
 		return c->mds->in_grace ? NFS4ERR_RECLAIM_BAD : NFS4ERR_NO_GRACE;
 	status = layoutcommit_check_offset(w->args);
 	if (!status && w->args->loca_time_modify.nt_timechanged &&
-	    w->args->loca_time_modify.newtime4_u.nt_time.nseconds >= 1000000000u)
+	    w->args->loca_time_modify.newtime4_u.nt_time.nseconds >= NSEC_PER_SEC)
 		status = NFS4ERR_INVAL;
 	if (!status)
 		status = layoutcommit_parse(w);

@@ -167,7 +167,7 @@ static nfsstat4 create_take_attrs(struct create *x)
 {
 	struct compound *c = x->op.c;
 	uint64_t ns = reactor_wall_ns(c->mds->reactor);
-	struct inode_time now = { .sec = (int64_t)(ns / 1000000000), .nsec = (uint32_t)(ns % 1000000000) };
+	struct inode_time now = { .sec = (int64_t)(ns / NSEC_PER_SEC), .nsec = (uint32_t)(ns % NSEC_PER_SEC) };
 	struct bitmap4 allowed = attr_creatable(c);
 
 	wire_bitmap_clear(&allowed, FATTR4_SIZE);

@@ -21,7 +21,6 @@
 #include "mds/reaper.h"
 #include "mds/state.h"
 
-#define NSEC_PER_SEC   1000000000ull
 #define ACCEPT_WAIT_NS (NSEC_PER_SEC / 10) /* when there are no descriptors or no memory */
 #define USELESS_NS     (10 * NSEC_PER_SEC) /* silent and in no session: makes room for another connection */
 

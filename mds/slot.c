@@ -17,7 +17,7 @@
 #include "mds/conn.h"
 #include "mds/session.h"
 
-#define SLOT_AWAIT_NS (10 * 1000000000ull)
+#define SLOT_AWAIT_NS (10 * NSEC_PER_SEC)
 
 struct note {
 	uint8_t bytes[sizeof(struct record_slot) + RECORD_SLOT_BYTES_MAX];

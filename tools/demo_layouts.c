@@ -21,7 +21,6 @@
 #include "tools/spawn.h"
 #include "tools/torture_tcp.h"
 
-#define NSEC_PER_SEC UINT64_C(1000000000)
 #define HOSTS	     8
 #define FIBERS	     2
 #define UP_TRIES_MAX 1000

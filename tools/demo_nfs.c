@@ -22,7 +22,6 @@
 #include "tools/demo_nfs_work.h"
 #include "tools/spawn.h"
 
-#define NSEC_PER_SEC 1000000000ull
 #define UP_TRIES_MAX 1000
 #define UP_TRY_NS    (10 * 1000000ull)
 

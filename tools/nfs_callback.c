@@ -16,7 +16,7 @@
 #include "proto/wire_rpc.h"
 
 #define ARENA_MAX	(256 << 10)
-#define SESSION_WAIT_NS (1000000000ull)
+#define SESSION_WAIT_NS NSEC_PER_SEC
 
 /* One callback on its way through the service. */
 struct request {

@@ -38,9 +38,9 @@ struct nfs_conn_server {
 	void *owner;
 };
 
-#define NFS_CONN_FLIGHT_MAX	    4096		 /* calls in flight, at most */
-#define NFS_CONN_RECORD_MAX	    (6 << 20)		 /* bytes of a record that is taken, unless said otherwise */
-#define NFS_CONN_TIMEOUT_DEFAULT_NS (30 * 1000000000ull) /* of a call */
+#define NFS_CONN_FLIGHT_MAX	    4096		/* calls in flight, at most */
+#define NFS_CONN_RECORD_MAX	    (6 << 20)		/* bytes of a record that is taken, unless said otherwise */
+#define NFS_CONN_TIMEOUT_DEFAULT_NS (30 * NSEC_PER_SEC) /* of a call */
 
 struct nfs_conn_stats {
 	uint64_t sent; /* records */

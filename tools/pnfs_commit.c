@@ -11,8 +11,8 @@
 #include "dev/log.h"
 #include "tools/pnfs_int.h"
 
-#define COMMIT_WAIT_NS (30 * 1000000000ull)
-#define RETURN_WAIT_NS (10 * 1000000000ull)
+#define COMMIT_WAIT_NS (30 * NSEC_PER_SEC)
+#define RETURN_WAIT_NS (10 * NSEC_PER_SEC)
 /* What a LAYOUTCOMMIT takes on the wire besides its list. */
 #define COMMIT_OVERHEAD 1024
 #define COMMIT_MAX	16384u

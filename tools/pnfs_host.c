@@ -11,8 +11,8 @@
 #include "dev/log.h"
 #include "tools/pnfs_int.h"
 
-#define PATIENCE_NS (10 * 1000000000ull)
-#define RETRY_NS    (1000000000ull)
+#define PATIENCE_NS (10 * NSEC_PER_SEC)
+#define RETRY_NS    NSEC_PER_SEC
 #define PAGE	    4096
 /* What a reply with a device is on the wire besides its body. */
 #define DEVICE_OVERHEAD 512

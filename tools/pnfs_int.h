@@ -11,7 +11,7 @@
 #define PNFS_PAUSE_MIN_NS (10 * 1000000ull)
 #define PNFS_PAUSE_MAX_NS (1000 * 1000000ull)
 /* A layout that is being given back is waited for no longer than that: the server is far beyond its deadline. */
-#define PNFS_RETURN_WAIT_NS (60 * 1000000000ull)
+#define PNFS_RETURN_WAIT_NS (60 * NSEC_PER_SEC)
 /* Linux asks for so many bytes of a layout. */
 #define PNFS_LAYOUT_BODY_MAX 4096
 #define PNFS_REPLY_EXTENTS   96

@@ -34,7 +34,7 @@
 #define QUEUE_MAX     4096
 #define FIBERS_OWN    100 /* of the store, the control socket and others that are few */
 #define FILES_OWN     64
-#define LET_GO_NS     (5 * UINT64_C(1000000000))
+#define LET_GO_NS     (5 * NSEC_PER_SEC)
 #define LET_GO_TRY_NS (20 * UINT64_C(1000000))
 
 static const int serve_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -124,7 +124,7 @@ static FIBER_FN int serve_mount(struct serve *s)
 		.cache_bytes = store->cache_bytes,
 		.dirty_bytes = store->dirty_bytes,
 		.checkpoint_log_bytes = store->checkpoint_log_bytes,
-		.checkpoint_ns = store->checkpoint_seconds * UINT64_C(1000000000),
+		.checkpoint_ns = store->checkpoint_seconds * NSEC_PER_SEC,
 		.checkpoint_depth = (unsigned int)store->checkpoint_depth,
 	};
 	struct why why = { "" };

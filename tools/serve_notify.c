@@ -13,7 +13,7 @@
 #include "mds/mds.h"
 #include "tools/serve_int.h"
 
-#define STATUS_EVERY_NS (30 * UINT64_C(1000000000))
+#define STATUS_EVERY_NS (30 * NSEC_PER_SEC)
 
 static void notify_status(struct notify *n)
 {

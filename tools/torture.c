@@ -282,7 +282,7 @@ static FIBER_FN void progress_main(void *arg)
 	char line[160];
 
 	while (!t->is_over) {
-		fiber_sleep_ns(TORTURE_NS_PER_S);
+		fiber_sleep_ns(NSEC_PER_SEC);
 		snprintf(line, sizeof(line),
 			 "%4.0f s %8llu steps %7llu/s %8.1f MB written %8.1f MB read %4llu reconnects %4u findings",
 			 (double)(torture_now(t) - begin) / 1e9, (unsigned long long)r->steps,
@@ -387,7 +387,7 @@ static FIBER_FN int hosts_start(struct torture *t, struct why *why)
 	}
 	for (unsigned int i = 0; i < t->nr_hosts; i++)
 		while (!t->hosts[i].is_up && t->report->io == 0)
-			(void)!wait_queue_wait_until(&t->hosts[i].changed, torture_now(t) + TORTURE_NS_PER_S);
+			(void)!wait_queue_wait_until(&t->hosts[i].changed, torture_now(t) + NSEC_PER_SEC);
 	if (t->report->io > 0)
 		return why_set(why, -ENOTCONN, "%s", t->report->findings[0].text);
 	err = make_dir(t);

@@ -18,9 +18,9 @@
 
 #define LOOK_NS	     (100 * TORTURE_NS_PER_MS)
 #define PAUSE_NS     (100 * TORTURE_NS_PER_MS)
-#define TIMEOUT_NS   (60 * TORTURE_NS_PER_S)
-#define UP_NS	     (600 * TORTURE_NS_PER_S)
-#define LEASE_NS_MIN (2 * TORTURE_NS_PER_S)
+#define TIMEOUT_NS   (60 * NSEC_PER_SEC)
+#define UP_NS	     (600 * NSEC_PER_SEC)
+#define LEASE_NS_MIN (2 * NSEC_PER_SEC)
 
 const char *torture_error(int err, char text[64])
 {
@@ -50,7 +50,7 @@ static FIBER_FN int host_lease(struct torture_host *host)
 	int err = nfs_file_getattr(host->session, NULL, NFS_ATTRS(FATTR4_LEASE_TIME), &attrs);
 
 	if (!err)
-		host->lease_ns = max_u64(attrs.lease_time * TORTURE_NS_PER_S, LEASE_NS_MIN);
+		host->lease_ns = max_u64(attrs.lease_time * NSEC_PER_SEC, LEASE_NS_MIN);
 	/* Whoever waits for what a bad host has waits for about a lease. */
 	host->client.timeout_ns = max_u64(host->client.timeout_ns, 3 * host->lease_ns);
 	return err;

@@ -13,7 +13,6 @@
 #define TORTURE_FILES_MAX   4096u
 #define TORTURE_FIBERS_MAX  32u
 #define TORTURE_NS_PER_MS   UINT64_C(1000000)
-#define TORTURE_NS_PER_S    UINT64_C(1000000000)
 #define TORTURE_CHANCES_MAX 24u /* values that a block may have at a time */
 
 /* torture_stamp.c: what is written. */

@@ -16,8 +16,6 @@
 #include "tools/spawn.h"
 #include "tools/torture_tcp.h"
 
-#define NSEC_PER_SEC UINT64_C(1000000000)
-
 static const char usage_text[] =
 	"usage: lamina-torture --server ADDRESS[:PORT] --path DIRECTORY [OPTION...]\n"
 	"\n"
