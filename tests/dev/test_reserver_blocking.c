@@ -104,7 +104,7 @@ static FIBER_FN int body_hangs(void *arg)
 	began = reactor_now_ns(d->base.res.reactor);
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(reserver_register(&d->base.res, 1), -EIO);
-	assert_true(reactor_now_ns(d->base.res.reactor) - began < 30 * 1000000000ull);
+	assert_true(reactor_now_ns(d->base.res.reactor) - began < 30 * NSEC_PER_SEC);
 	assert_int_equal(__atomic_load_n(&d->base.nr_hung, __ATOMIC_ACQUIRE), RESERVER_HUNG_MAX);
 	return 0;
 }

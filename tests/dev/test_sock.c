@@ -547,7 +547,7 @@ static uint64_t cpu_ns(void)
 	struct timespec ts;
 
 	CHECK_EQ(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts), 0);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 static FIBER_FN int many_connections(void *arg)

@@ -13,8 +13,6 @@
 #include "tests/lib/check.h"
 #include "tests/lib/store.h"
 
-#define SECOND 1000000000ull
-
 static bool in_journal(const struct blk_req *req, void *arg)
 {
 	const struct store *s = arg;
@@ -55,11 +53,11 @@ FIBER_FN static void do_wait_for_journal(struct store *s, void *arg)
 	CHECK_EQ(store_mount(s), 0);
 	sim_disk_hold(s->disks[0], in_journal, s);
 	CHECK_EQ(txn_run(s->fs, NULL, put_body, NULL, NULL), 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(sim_disk_nr_held(s->disks[0]), 1);
 	before = writes(s);
 	CHECK_EQ(fiber_spawn(s->r, "checkpoint", checkpoint_fiber, s, &f), 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(writes(s), before);
 	sim_disk_release(s->disks[0]);
 	fiber_join(f);

@@ -24,8 +24,7 @@
 #include "tests/lib/store.h"
 #include "tests/sim/sim_util.h"
 
-#define MIB    (1u << 20)
-#define SECOND 1000000000ull
+#define MIB (1u << 20)
 
 static void with_store(const struct store_config *cfg, void (*fn)(struct store *s, void *arg), void *arg)
 {
@@ -444,11 +443,11 @@ FIBER_FN static void do_hold(struct store *s, void *arg)
 	sim_disk_hold(s->disks[0], is_super, NULL);
 	CHECK_EQ(fiber_spawn(s->r, "grow", grow_main, s, &grower), 0);
 	while (sim_disk_nr_held(s->disks[0]) == 0)
-		fiber_sleep_ns(SECOND / 1000);
+		fiber_sleep_ns(NSEC_PER_SEC / 1000);
 	CHECK_EQ(fs_nr_devices(s->fs), 2);
 	CHECK_EQ(fs_grow(s->fs, s->devs[2], &s->why), -EBUSY);
 	CHECK_EQ(fiber_spawn(s->r, "late", late_main, &late, &writer), 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK(!late.done);
 	/* Reading goes on. */
 	CHECK_EQ(version_of(s->fs, 1), 1);
@@ -479,7 +478,7 @@ FIBER_FN static void do_begun(struct store *s, void *arg)
 	sim_disk_hold(s->disks[0], is_super, NULL);
 	CHECK_EQ(fiber_spawn(s->r, "grow", grow_main, s, &f), 0);
 	while (sim_disk_nr_held(s->disks[0]) == 0)
-		fiber_sleep_ns(SECOND / 1000);
+		fiber_sleep_ns(NSEC_PER_SEC / 1000);
 	sim_disk_power_off(s->disks[0], SIM_POWER_ERRORS);
 	sim_disk_power_off(s->disks[1], SIM_POWER_ERRORS);
 	sim_disk_release(s->disks[0]);

@@ -234,7 +234,7 @@ FIBER_FN static int push_back(void *arg)
 	struct world *w = arg;
 	struct journal_replay_result res = { .end = w->super, .next_seq = 1 };
 
-	w->checkpoint_ns = 1000000000;
+	w->checkpoint_ns = NSEC_PER_SEC;
 	CHECK_EQ(journal_format(&w->cfg), 0);
 	for (unsigned int life = 1; life <= 5; life++) {
 		CHECK_EQ(journal_open(&w->cfg, res.end, w->super.lsn, res.next_seq, &w->j), 0);

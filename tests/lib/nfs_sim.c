@@ -127,7 +127,7 @@ static FIBER_FN void fiber_step(struct sim_fiber *f)
 	sim_reactor_trace(f->sim->store.r, f->nr);
 	dice = sim_roll(f, 100);
 	if (dice < 1)
-		fiber_sleep_ns(sim_roll(f, 15 * SIM_S));
+		fiber_sleep_ns(sim_roll(f, 15 * NSEC_PER_SEC));
 	else if (dice < 8)
 		fiber_sleep_ns(sim_roll(f, 100 * SIM_MS));
 }
@@ -312,10 +312,10 @@ static void world_init(struct nfs_sim *sim, uint64_t seed)
 	(void)dice_roll(&sim->dice);
 	cfg.format.journal_size = 1 << (20 + dice_below(&sim->dice, 3));
 	cfg.mount.cache_bytes = 1 << (20 + dice_below(&sim->dice, 4));
-	cfg.mount.checkpoint_ns = 2 * SIM_S;
+	cfg.mount.checkpoint_ns = 2 * NSEC_PER_SEC;
 	rates.delay_max_ns <<= dice_below(&sim->dice, 6);
-	rates.silence_ns = 10 * SIM_S;
-	rates.connect_ns = 5 * SIM_S;
+	rates.silence_ns = 10 * NSEC_PER_SEC;
+	rates.connect_ns = 5 * NSEC_PER_SEC;
 	if (dice_below(&sim->dice, 2)) {
 		rates.break_ppm = 1000;
 		rates.refuse_ppm = 10000;

@@ -109,7 +109,8 @@ static FIBER_FN bool chaos_recover(struct nfs_sim *sim)
 		sim_fail(sim, NULL, "mount", "%s", sim->store.why.text);
 	sim_chaos_check(sim, &inodes, &blocks);
 	if (dice_below(&sim->dice, 3) == 0)
-		fiber_sleep_ns(dice_below(&sim->dice, dice_below(&sim->dice, 3) ? SIM_S : 2 * SIM_LEASE_S * SIM_S));
+		fiber_sleep_ns(dice_below(&sim->dice,
+					  dice_below(&sim->dice, 3) ? NSEC_PER_SEC : 2 * SIM_LEASE_S * NSEC_PER_SEC));
 	err = chaos_start(sim, &why);
 	if (err && has_power(sim))
 		sim_fail(sim, NULL, "start", "the server does not start: %s", why.text);
@@ -151,8 +152,8 @@ static FIBER_FN void chaos_cut(struct nfs_sim *sim)
 {
 	struct sim_client *client = chaos_client(sim);
 	struct net *server = sim->server_host, *host = client->host;
-	uint64_t ns = dice_below(&sim->dice, 3) ? dice_below(&sim->dice, 3 * SIM_S)
-						: dice_below(&sim->dice, 5 * SIM_LEASE_S * SIM_S);
+	uint64_t ns = dice_below(&sim->dice, 3) ? dice_below(&sim->dice, 3 * NSEC_PER_SEC)
+						: dice_below(&sim->dice, 5 * SIM_LEASE_S * NSEC_PER_SEC);
 
 	if (!client->is_up)
 		return;
@@ -166,7 +167,7 @@ static FIBER_FN void chaos_slow(struct nfs_sim *sim)
 {
 	sim->report.holds++;
 	sim_disk_hold(sim->store.disks[0], NULL, NULL);
-	fiber_sleep_ns(dice_below(&sim->dice, dice_below(&sim->dice, 4) ? 20 * SIM_MS : 2 * SIM_S));
+	fiber_sleep_ns(dice_below(&sim->dice, dice_below(&sim->dice, 4) ? 20 * SIM_MS : 2 * NSEC_PER_SEC));
 	if (dice_below(&sim->dice, 3) == 0)
 		chaos_kill(sim);
 	else

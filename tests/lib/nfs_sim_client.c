@@ -15,7 +15,7 @@
 #include "tests/lib/nfs_sim_int.h"
 #include "tools/nfs_status.h"
 
-#define PATIENCE (3000 * SIM_S)
+#define PATIENCE (3000 * NSEC_PER_SEC)
 
 uint64_t sim_roll(struct sim_fiber *f, uint64_t below)
 {
@@ -58,7 +58,7 @@ FIBER_FN void sim_client_up(struct sim_client *client)
 	identity.minorversion = 2;
 	client->host = sim_net_host(sim->net, client->addr);
 	nfs_client_init(&client->client, sim->store.r, &identity);
-	client->client.timeout_ns = 40 * SIM_S;
+	client->client.timeout_ns = 40 * NSEC_PER_SEC;
 	do {
 		err = nfs_client_connect(&client->client, client->host, &sim->addr, &client->conn);
 		if (err)
@@ -89,7 +89,7 @@ FIBER_FN void sim_client_down(struct sim_client *client)
 	if (client->crashed) {
 		nfs_session_discard(client->session);
 	} else {
-		client->client.timeout_ns = 60 * SIM_S;
+		client->client.timeout_ns = 60 * NSEC_PER_SEC;
 		if (nfs_session_close(client->session) == 0)
 			(void)!nfs_client_destroy(&client->client, client->conn);
 	}
@@ -106,8 +106,9 @@ void sim_client_crash(struct sim_client *client)
 
 	client->crashed = true;
 	client->is_up = false;
-	client->down_ns = now + (dice_below(&client->sim->dice, 3) ? dice_below(&client->sim->dice, 2 * SIM_S)
-								   : dice_below(&client->sim->dice, 60 * SIM_S));
+	client->down_ns =
+		now + (dice_below(&client->sim->dice, 3) ? dice_below(&client->sim->dice, 2 * NSEC_PER_SEC)
+							 : dice_below(&client->sim->dice, 60 * NSEC_PER_SEC));
 	for (unsigned int i = 0; i < SIM_FIBERS_MAX; i++) {
 		client->fibers[i].c.resends = false;
 		client->fibers[i].c.deadline_ns = now;
@@ -149,7 +150,7 @@ FIBER_FN void sim_client_main(void *arg)
 			sim_client_up(client);
 			continue;
 		}
-		if (wait_queue_wait_until(&client->changed, sim_now(sim) + SIM_LEASE_S * SIM_S / 3) == 0 ||
+		if (wait_queue_wait_until(&client->changed, sim_now(sim) + SIM_LEASE_S * NSEC_PER_SEC / 3) == 0 ||
 		    client->crashed)
 			continue;
 		nfs_session_begin(client->session, &pinger->c);
@@ -202,7 +203,7 @@ static FIBER_FN int send_once(struct sim_fiber *f)
 	err = nfs_session_wait(client->session, &f->c);
 	if (!err) {
 		sim->report.requests++;
-		if (sim_now(sim) - client->heard_ns >= SIM_LEASE_S * SIM_S)
+		if (sim_now(sim) - client->heard_ns >= SIM_LEASE_S * NSEC_PER_SEC)
 			client->gap_ns = sim_now(sim);
 		if (start > client->heard_ns)
 			client->heard_ns = start;
@@ -233,7 +234,7 @@ FIBER_FN int sim_send(struct sim_fiber *f)
 		    (f->ends_at_delay && !f->c.sequence.sr_status))
 			return (int)f->c.status;
 		fiber_sleep_ns(pause);
-		pause = min_u64(2 * pause, SIM_S);
+		pause = min_u64(2 * pause, NSEC_PER_SEC);
 	}
 }
 

@@ -125,7 +125,7 @@ static void say_sum(uint64_t nr, const struct nfs_sim_report *sum)
 		const char *what;
 		uint64_t nr;
 	} counts[] = {
-		{ "s of their time", sum->virtual_ns / 1000000000 },
+		{ "s of their time", sum->virtual_ns / NSEC_PER_SEC },
 		{ "steps", sum->steps },
 		{ "requests", sum->requests },
 		{ "compounds of several changes", sum->chains },

@@ -17,7 +17,6 @@
 #define SIM_ALL_MAX	(SIM_CLIENTS_MAX * SIM_FIBERS_MAX)
 #define SIM_LEASE_S	20
 #define SIM_MS		UINT64_C(1000000)
-#define SIM_S		UINT64_C(1000000000)
 #define SIM_DEAD_MAX	64
 #define SIM_CHAIN_MAX	3 /* changes in one compound */
 

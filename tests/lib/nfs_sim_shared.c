@@ -28,7 +28,7 @@ static void record_bytes(uint8_t *bytes, uint32_t value)
 /* Whether the server may have taken away what this client had since @since. */
 static bool was_silent(const struct sim_client *client, uint64_t since)
 {
-	return client->gap_ns >= since || sim_now(client->sim) - client->heard_ns >= SIM_LEASE_S * SIM_S;
+	return client->gap_ns >= since || sim_now(client->sim) - client->heard_ns >= SIM_LEASE_S * NSEC_PER_SEC;
 }
 
 struct lock_job {
@@ -108,7 +108,7 @@ static FIBER_FN int lock_take(struct lock_job *job)
 		.type = WRITE_LT, .offset = RECORD_OFF(job->nr), .length = RECORD_BYTES, .owner = job->owner
 	};
 	struct sim_fiber *f = job->f;
-	uint64_t patience = sim_roll(f, 3) ? 40 * SIM_MS : 10 * SIM_S;
+	uint64_t patience = sim_roll(f, 3) ? 40 * SIM_MS : 10 * NSEC_PER_SEC;
 	uint32_t at;
 	int got;
 
@@ -235,7 +235,7 @@ static FIBER_FN void step_record(struct sim_fiber *f)
 		if (!lock_read(&job) || !lock_write(&job))
 			return;
 	if (sim_roll(f, 4) == 0)
-		fiber_sleep_ns(sim_roll(f, sim_roll(f, 2) ? 30 * SIM_MS : 20 * SIM_S));
+		fiber_sleep_ns(sim_roll(f, sim_roll(f, 2) ? 30 * SIM_MS : 20 * NSEC_PER_SEC));
 	if (lock_read(&job))
 		lock_give(&job);
 }

@@ -249,7 +249,7 @@ static void options_init(struct torture_sim *sim)
 	opt->ranges = dice_below(&sim->dice, 3) != 0;
 	opt->sleeps = true;
 	opt->removes = dice_below(&sim->dice, 2) == 0;
-	opt->timeout_ns = 600 * SIM_S;
+	opt->timeout_ns = 600 * NSEC_PER_SEC;
 }
 
 static void sim_init(struct torture_sim *sim, uint64_t seed)
@@ -266,11 +266,11 @@ static void sim_init(struct torture_sim *sim, uint64_t seed)
 	for (unsigned int i = 0; i < sim->nr_all; i++)
 		disk_init(sim, i);
 	sim->mount.cache_bytes = 1 << (21 + dice_below(&sim->dice, 3));
-	sim->mount.checkpoint_ns = 2 * SIM_S;
+	sim->mount.checkpoint_ns = 2 * NSEC_PER_SEC;
 	sim->mount.record_max = 128 << 10;
 	rates.delay_max_ns <<= dice_below(&sim->dice, 5);
-	rates.silence_ns = 10 * SIM_S;
-	rates.connect_ns = 5 * SIM_S;
+	rates.silence_ns = 10 * NSEC_PER_SEC;
+	rates.connect_ns = 5 * NSEC_PER_SEC;
 	if (dice_below(&sim->dice, 3) == 0)
 		rates.break_ppm = 500;
 	if (config_load_text(config_text, strlen(config_text), "sim", NULL, &sim->config, &why))

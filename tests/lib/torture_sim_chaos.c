@@ -147,7 +147,7 @@ static FIBER_FN bool recover(struct torture_sim *sim)
 		return false;
 	torture_sim_check(sim);
 	if (roll(sim, 3) == 0)
-		fiber_sleep_ns(roll(sim, roll(sim, 4) ? SIM_S : 2 * TORTURE_SIM_LEASE_S * SIM_S));
+		fiber_sleep_ns(roll(sim, roll(sim, 4) ? NSEC_PER_SEC : 2 * TORTURE_SIM_LEASE_S * NSEC_PER_SEC));
 	err = serve_try(sim, &why);
 	if (err && !is_dead(sim))
 		torture_sim_fail(sim, "start", "the server does not start: %s", why.text);
@@ -249,7 +249,7 @@ static FIBER_FN void chaos_cut(struct torture_sim *sim)
 {
 	unsigned int nr = (unsigned int)roll(sim, torture_nr_hosts(sim->torture));
 	struct net *server = sim->server_host, *host = sim->hosts[nr].net;
-	uint64_t ns = roll(sim, 3) ? roll(sim, 3 * SIM_S) : roll(sim, 4 * TORTURE_SIM_LEASE_S * SIM_S);
+	uint64_t ns = roll(sim, 3) ? roll(sim, 3 * NSEC_PER_SEC) : roll(sim, 4 * TORTURE_SIM_LEASE_S * NSEC_PER_SEC);
 
 	if (!host)
 		return;
@@ -266,7 +266,7 @@ static FIBER_FN void chaos_crash(struct torture_sim *sim)
 	unsigned int nr = (unsigned int)roll(sim, torture_nr_hosts(sim->torture));
 
 	sim->report.crashes++;
-	torture_crash(sim->torture, nr, roll(sim, 3) ? roll(sim, 2 * SIM_S) : roll(sim, 60 * SIM_S));
+	torture_crash(sim->torture, nr, roll(sim, 3) ? roll(sim, 2 * NSEC_PER_SEC) : roll(sim, 60 * NSEC_PER_SEC));
 }
 
 static FIBER_FN void chaos_slow(struct torture_sim *sim)
@@ -275,7 +275,7 @@ static FIBER_FN void chaos_slow(struct torture_sim *sim)
 
 	sim->report.holds++;
 	sim_disk_hold(disk, NULL, NULL);
-	fiber_sleep_ns(roll(sim, roll(sim, 4) ? 20 * SIM_MS : 2 * SIM_S));
+	fiber_sleep_ns(roll(sim, roll(sim, 4) ? 20 * SIM_MS : 2 * NSEC_PER_SEC));
 	sim_disk_release(disk);
 }
 
@@ -288,7 +288,8 @@ static FIBER_FN void chaos_unfenced(struct torture_sim *sim)
 	sim->report.unfenced++;
 	faults.preempt_fails = faults.preempt_abort_hangs = true;
 	sim_reserve_set_faults(d->sr, &faults);
-	(void)!wait_queue_wait_until(&sim->calm, reactor_now_ns(sim->r) + roll(sim, 2 * TORTURE_SIM_LEASE_S * SIM_S));
+	(void)!wait_queue_wait_until(&sim->calm,
+				     reactor_now_ns(sim->r) + roll(sim, 2 * TORTURE_SIM_LEASE_S * NSEC_PER_SEC));
 	if (roll(sim, 2))
 		chaos_kill(sim);
 	sim_reserve_set_faults(d->sr, &d->faults);

@@ -17,9 +17,8 @@
 
 #define TORTURE_SIM_DISKS_MAX 3
 #define TORTURE_SIM_LEASE_S   20
-#define TORTURE_SIM_END_NS    (UINT64_C(100000) * 1000000000)
+#define TORTURE_SIM_END_NS    (100000 * NSEC_PER_SEC)
 #define SIM_MS		      UINT64_C(1000000)
-#define SIM_S		      UINT64_C(1000000000)
 
 struct torture_sim;
 

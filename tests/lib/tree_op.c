@@ -97,8 +97,8 @@ static void draw_attrs(struct dice *dice, struct inode_attrs *attrs)
 		.uid = (uint32_t)dice_roll(dice),
 		.gid = (uint32_t)dice_roll(dice),
 		.size = dice_below(dice, 1 << 30),
-		.atime = { (int64_t)dice_roll(dice), (uint32_t)dice_below(dice, 1000000000) },
-		.mtime = { (int64_t)dice_roll(dice), (uint32_t)dice_below(dice, 1000000000) },
+		.atime = { (int64_t)dice_roll(dice), (uint32_t)dice_below(dice, NSEC_PER_SEC) },
+		.mtime = { (int64_t)dice_roll(dice), (uint32_t)dice_below(dice, NSEC_PER_SEC) },
 	};
 }
 

@@ -25,7 +25,6 @@
 #include "tests/lib/check.h"
 #include "tests/sim/sim_reactor.h"
 
-#define SECOND	     1000000000ull
 #define MSEC	     1000000ull
 #define NR_SESSIONS  2
 #define NR_CONNS     3
@@ -200,7 +199,7 @@ static inline void call_within(struct caller *caller, uint32_t keep, uint64_t ns
 
 static inline void call(struct caller *caller, uint32_t keep)
 {
-	call_within(caller, keep, 10 * SECOND);
+	call_within(caller, keep, 10 * NSEC_PER_SEC);
 }
 
 static inline FIBER_FN void expect(struct caller *caller, int err, nfsstat4 status)

@@ -33,11 +33,10 @@
 #include "tests/lib/check.h"
 #include "tests/lib/data_file.h"
 
-#define BLK	   DADDR_BLOCK_SIZE
-#define MIB	   (1u << 20)
-#define LAB_REPLY  (6u * MIB)
-#define LAB_USER   1000u
-#define LAB_SECOND 1000000000ull
+#define BLK	  DADDR_BLOCK_SIZE
+#define MIB	  (1u << 20)
+#define LAB_REPLY (6u * MIB)
+#define LAB_USER  1000u
 
 static struct lab {
 	struct store *store;
@@ -379,7 +378,7 @@ static FIBER_FN void lab_main(struct store *s, void *arg)
 	lab.has_path = true;
 	test->lab_body(s);
 	while (lab.mds.nr_fibers > 0)
-		fiber_sleep_ns(LAB_SECOND / 100);
+		fiber_sleep_ns(NSEC_PER_SEC / 100);
 	CHECK_EQ(lab.client.nr_in_use, 0);
 	CHECK(!lab.mds.copies);
 	wire_arena_release(&lab.arena);

@@ -101,7 +101,7 @@ static FIBER_FN void do_slots_are_the_bound(struct world *w)
 		call(&c[i], i);
 	p = next_request();
 	next_request();
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(w->nr_requests, 2);
 	answer(p, NFS4_OK);
 	p = next_request();
@@ -119,7 +119,7 @@ static FIBER_FN void do_waiting_for_a_slot_ends(struct world *w)
 
 	call(&a, 0);
 	p = next_request();
-	call_within(&b, 0, SECOND);
+	call_within(&b, 0, NSEC_PER_SEC);
 	expect(&b, -ETIMEDOUT, 0);
 	answer(p, NFS4_OK);
 	expect(&a, 0, NFS4_OK);
@@ -131,7 +131,7 @@ static FIBER_FN void do_late_answer(struct world *w)
 	struct caller a, b;
 	struct request *p;
 
-	call_within(&a, 0, SECOND);
+	call_within(&a, 0, NSEC_PER_SEC);
 	p = next_request();
 	expect(&a, -ETIMEDOUT, 0);
 	CHECK_EQ(w->mds.counts.callbacks_failed, 1);
@@ -160,7 +160,7 @@ static FIBER_FN void do_lost_answer(struct world *w)
 	struct caller a, b;
 	struct request *p;
 
-	call_within(&a, 1, SECOND);
+	call_within(&a, 1, NSEC_PER_SEC);
 	next_request();
 	expect(&a, -ETIMEDOUT, 0);
 	break_conn(0);
@@ -222,7 +222,7 @@ static FIBER_FN void do_resent_after_reconnecting(struct world *w)
 	call(&a, 9);
 	next_request();
 	break_conn(0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK(!a.done);
 	bind_conn(1, 0);
 	q = next_request();
@@ -400,7 +400,7 @@ static FIBER_FN void do_again_and_again(struct world *w)
 {
 	struct caller a;
 
-	call_within(&a, 0, SECOND);
+	call_within(&a, 0, NSEC_PER_SEC);
 	while (!a.done) {
 		if (w->nr_taken < w->nr_requests)
 			answer(next_request(), NFS4ERR_DELAY);
@@ -549,7 +549,7 @@ static FIBER_FN void do_fewer_slots(struct world *w)
 	call(&a, 0);
 	call(&b, 0);
 	p = next_request();
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(w->nr_requests, 2);
 	answer(p, NFS4_OK);
 	answer(next_request(), NFS4_OK);

@@ -28,7 +28,6 @@
 #include "tests/sim/sim_net.h"
 
 #define CONTROL	   "/run/control"
-#define SECOND	   UINT64_C(1000000000)
 #define NR_CLIENTS 100
 #define ANSWER_MAX (1u << 20)
 
@@ -351,7 +350,7 @@ static FIBER_FN void detours_body(struct store *s, void *arg)
 	detour(w, 0, 0, &all); /* nobody has a choice */
 	json_object_put(all);
 	w->mds.layouts = &layouts;
-	fiber_sleep_ns(100 * SECOND);
+	fiber_sleep_ns(100 * NSEC_PER_SEC);
 	detour_note(&w->mds, &w->clients[1], 0, 4096, false);
 	o = detour(w, 2, 0, &all);
 	CHECK(text_is(o, "id", "00000000000003e7"));
@@ -376,7 +375,7 @@ static FIBER_FN void detours_body(struct store *s, void *arg)
 	check_why(w, "what it asked for last cannot be laid out for it");
 	first->layout_refused = NFS4ERR_DELAY;
 	check_why(w, NULL);
-	fiber_sleep_ns((DETOUR_SECONDS + 1) * SECOND);
+	fiber_sleep_ns((DETOUR_SECONDS + 1) * NSEC_PER_SEC);
 	detour(w, 0, 0, &all);
 	json_object_put(all);
 	CHECK(!detour_why(&w->mds, first));
@@ -477,7 +476,7 @@ static FIBER_FN void grow_body(struct store *s, void *arg)
 	CHECK_EQ(json_object_array_length(member(o, "devices")), 2);
 	json_object_put(o);
 	/* It may take longer than other requests. */
-	w->grow_ns = 6 * CONTROL_SECONDS * SECOND;
+	w->grow_ns = 6 * CONTROL_SECONDS * NSEC_PER_SEC;
 	o = ask(w, "{\"command\":\"grow\",\"device\":\"/x y\",\"force\":true,\"dry_run\":true}\n");
 	CHECK(w->asked.force && w->asked.dry_run);
 	CHECK(!json_object_get_boolean(member(o, "added")));
@@ -532,11 +531,11 @@ static FIBER_FN void bad_grow_body(struct store *s, void *arg)
 	CHECK_EQ(w->nr_grows, 0);
 	/* Flags that are none are what json-c makes of them; who does not wait for the answer is served all the same.
 	 */
-	w->grow_ns = SECOND;
+	w->grow_ns = NSEC_PER_SEC;
 	gone = dial(w);
 	CHECK_EQ(say(gone, "{\"command\":\"grow\",\"device\":\"/dev/b\",\"force\":\"\",\"dry_run\":[]}\n"), 0);
 	while (w->nr_grows == 0)
-		fiber_sleep_ns(SECOND / 100);
+		fiber_sleep_ns(NSEC_PER_SEC / 100);
 	CHECK(!w->asked.force);
 	sock_close(gone);
 	CHECK_EQ(w->nr_grows_done, 0);
@@ -588,7 +587,7 @@ static FIBER_FN void silent_body(struct store *s, void *arg)
 	}
 	o = ask(w, "status\n");
 	took = reactor_now_ns(s->r) - begin;
-	CHECK(took >= (CONTROL_SECONDS - 1) * SECOND && took < (CONTROL_SECONDS + 5) * SECOND);
+	CHECK(took >= (CONTROL_SECONDS - 1) * NSEC_PER_SEC && took < (CONTROL_SECONDS + 5) * NSEC_PER_SEC);
 	json_object_put(o);
 	for (unsigned int i = 0; i < CONTROL_CONNS_MAX; i++) {
 		hear(w, silent[i]);
@@ -609,10 +608,10 @@ static FIBER_FN void stop_body(struct store *s, void *arg)
 	silent = dial(w);
 	deaf = dial(w);
 	CHECK_EQ(say(deaf, "clients\n"), 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	begin = reactor_now_ns(s->r);
 	world_stop(w);
-	CHECK(reactor_now_ns(s->r) - begin < SECOND);
+	CHECK(reactor_now_ns(s->r) - begin < NSEC_PER_SEC);
 	sock_close(silent);
 	sock_close(deaf);
 }

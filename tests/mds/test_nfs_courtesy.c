@@ -23,7 +23,7 @@ FIBER_FN static void outlast_the_lease(struct nfs_test *t)
 	if (t->is_external)
 		nfs_test_skip(t, "it takes minutes of true time");
 	for (uint64_t i = 0; i < lease_s + 20; i += 10) {
-		fiber_sleep_ns(10 * 1000000000ULL);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(t->session), 0);
 	}
 }

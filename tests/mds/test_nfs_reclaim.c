@@ -128,7 +128,7 @@ FIBER_FN static void test_strangers_reclaim_nothing(struct nfs_test *t)
 }
 
 /* config's grace time, see nfs_test_start.c */
-#define GRACE_NS (30 * 1000000000ull)
+#define GRACE_NS (30 * NSEC_PER_SEC)
 
 FIBER_FN static void test_grace_lasts_while_somebody_reclaims(struct nfs_test *t)
 {

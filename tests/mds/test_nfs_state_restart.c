@@ -124,7 +124,7 @@ FIBER_FN static void test_unlinked_lives_on(struct nfs_test *t)
 	nfs_state_remove(&s, "f");
 	nfs_test_restart(t);
 	nfs_state_read(&s, &f.fh, &f.stateid, NFS4_OK);
-	fiber_sleep_ns(5 * 1000000000ULL);
+	fiber_sleep_ns(5 * NSEC_PER_SEC);
 	nfs_state_read(&s, &f.fh, &f.stateid, NFS4_OK);
 }
 
@@ -138,7 +138,7 @@ FIBER_FN static void test_revoked_stays_revoked(struct nfs_test *t)
 	nfs_state_close(&silent, &f.fh, &f.stateid, NFS4_OK);
 	f = nfs_state_share(&silent, "f", "a", R, OPEN4_SHARE_DENY_WRITE, NFS4_OK);
 	for (unsigned int i = 0; i < 12; i++) {
-		fiber_sleep_ns(10 * 1000000000ULL);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(s.session), 0);
 	}
 	nfs_state_share(&s, "f", NULL, RW, 0, NFS4_OK);
@@ -161,7 +161,7 @@ FIBER_FN static void test_courtesy_goes_on(struct nfs_test *t)
 	/* Its lease begins anew with the server. */
 	nfs_state_lock_first(&s, &g, &lock, NFS4ERR_DENIED);
 	for (unsigned int i = 0; i < 12; i++) {
-		fiber_sleep_ns(10 * 1000000000ULL);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(s.session), 0);
 	}
 	nfs_state_lock_first(&s, &g, &lock, NFS4_OK);

@@ -384,7 +384,7 @@ static FIBER_FN unsigned int nr_items(struct store *s)
 static FIBER_FN void wait_for_end(void)
 {
 	while (lab.mds.nr_fibers > 0)
-		fiber_sleep_ns(LAB_SECOND / 1000);
+		fiber_sleep_ns(NSEC_PER_SEC / 1000);
 }
 
 /* 16.1: CB_OFFLOAD says how it ended; then the stateid is no more. */
@@ -441,7 +441,7 @@ static FIBER_FN void do_finished(struct store *s)
 	lab.cb_status = NFS4ERR_DELAY;
 	stateid = copy_begin(&f, &g);
 	while (lab.nr_callbacks < 2)
-		fiber_sleep_ns(LAB_SECOND / 1000);
+		fiber_sleep_ns(NSEC_PER_SEC / 1000);
 	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
 	CHECK_EQ(status.osr_count, LONG_COPY);
 	CHECK_EQ(status.osr_complete.osr_complete_len, 1);
@@ -463,7 +463,7 @@ static FIBER_FN void do_unreachable(struct store *s)
 	lab_fill(&f, 0, LONG_COPY + 1, 0);
 	lab.cb_err = -ENOTCONN;
 	stateid = copy_begin(&f, &g);
-	fiber_sleep_ns(1000 * LAB_SECOND);
+	fiber_sleep_ns(1000 * NSEC_PER_SEC);
 	CHECK(lab.nr_callbacks > 90 && lab.nr_callbacks < 120);
 	before = lab.nr_callbacks;
 	CHECK_EQ(copy_status(&g, &stateid, &status), NFS4_OK);
@@ -629,7 +629,7 @@ static FIBER_FN void do_end_after_start(struct store *s)
 	lab.cb_err = -ENOTCONN;
 	copy_begin(&f, &g);
 	while (lab.nr_callbacks == 0)
-		fiber_sleep_ns(LAB_SECOND / 1000);
+		fiber_sleep_ns(NSEC_PER_SEC / 1000);
 	start_anew();
 	lab.nr_callbacks = 0;
 	lab.cb_err = 0;

@@ -250,7 +250,7 @@ static FIBER_FN void do_access_time(struct store *s)
 	struct inode before, after;
 
 	lab_fill(&f, 0, 100, 0);
-	fiber_sleep_ns(LAB_SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	before = data_file_inode(&f);
 	CHECK_EQ(read_one(&f), NFS4_OK);
 	after = data_file_inode(&f);
@@ -258,12 +258,12 @@ static FIBER_FN void do_access_time(struct store *s)
 	CHECK_EQ(after.change, before.change);
 	CHECK_EQ(after.ctime.sec, before.ctime.sec);
 	CHECK_EQ(lab.waits, 0);
-	fiber_sleep_ns(10 * LAB_SECOND);
+	fiber_sleep_ns(10 * NSEC_PER_SEC);
 	before = after;
 	CHECK_EQ(read_one(&f), NFS4_OK);
 	after = data_file_inode(&f);
 	CHECK_EQ(after.atime.sec, before.atime.sec);
-	fiber_sleep_ns(25 * 3600 * LAB_SECOND);
+	fiber_sleep_ns(25 * 3600 * NSEC_PER_SEC);
 	CHECK_EQ(read_one(&f), NFS4_OK);
 	CHECK(data_file_inode(&f).atime.sec > before.atime.sec);
 }
@@ -274,7 +274,7 @@ static FIBER_FN void do_access_time_read_only(struct store *s)
 	struct inode before;
 
 	lab_fill(&f, 0, 100, 0);
-	fiber_sleep_ns(LAB_SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	before = data_file_inode(&f);
 	lab.may_change = NFS4ERR_ROFS;
 	CHECK_EQ(read_one(&f), NFS4_OK);
@@ -293,7 +293,7 @@ static FIBER_FN void do_access_time_and_the_future(struct store *s)
 	attrs.mtime.sec = data_file_inode(&f).mtime.sec + 1000000;
 	CHECK_EQ(data_setattr(s->fs, f.ino, f.generation, &attrs, NULL, &inode, &seq), 0);
 	CHECK_EQ(read_one(&f), NFS4_OK);
-	fiber_sleep_ns(LAB_SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	inode = data_file_inode(&f);
 	CHECK_EQ(read_one(&f), NFS4_OK);
 	CHECK_EQ(data_file_inode(&f).atime.sec, inode.atime.sec);

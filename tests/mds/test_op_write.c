@@ -183,7 +183,7 @@ static FIBER_FN void do_change_and_times(struct store *s)
 
 	lab_fill(&f, 0, 10, 0);
 	before = data_file_inode(&f);
-	fiber_sleep_ns(LAB_SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(write_one(&f), NFS4_OK);
 	after = data_file_inode(&f);
 	CHECK(after.change > before.change);

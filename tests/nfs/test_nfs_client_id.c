@@ -8,8 +8,6 @@
 #include "tests/lib/nfs_raw.h"
 #include "tests/lib/nfs_state.h"
 
-#define SECOND_NS 1000000000ull
-
 static const struct nfs_cred other_user = { .uid = 1001, .gid = 1001 };
 
 /* Another start of the same client. */
@@ -103,7 +101,7 @@ static FIBER_FN void test_collision_after_lease(struct nfs_test *t)
 	struct nfs_state s = nfs_state_first(t);
 
 	nfs_state_make(&s, "f", NULL);
-	fiber_sleep_ns(40 * SECOND_NS);
+	fiber_sleep_ns(40 * NSEC_PER_SEC);
 	nfs_raw_session(t, t->conn, &other);
 	NFS_IS(t, nfs_session_ping(t->session), NFS4ERR_BADSESSION);
 }
@@ -395,7 +393,7 @@ static FIBER_FN void test_unconfirmed_expires(struct nfs_test *t)
 
 	if (t->is_external)
 		nfs_test_skip(t, "it may keep it longer");
-	fiber_sleep_ns(60 * SECOND_NS);
+	fiber_sleep_ns(60 * NSEC_PER_SEC);
 	nfs_raw_create(t, t->conn, NULL, &args, NFS4ERR_STALE_CLIENTID);
 }
 

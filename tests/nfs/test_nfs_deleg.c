@@ -305,7 +305,7 @@ FIBER_FN static void test_client_in_use_while_it_has_one(struct nfs_test *t)
 	NFS_SEND_OVER(t, tc->conn, &t->c, NFS4ERR_CLIENTID_BUSY);
 	/* Nobody can be called back: it is revoked after a lease. */
 	nfs_state_share(&s, "f", NULL, RW, 0, NFS4ERR_DELAY);
-	fiber_sleep_ns(31ull * 1000000000);
+	fiber_sleep_ns(31 * NSEC_PER_SEC);
 	NFS_IS(t, nfs_session_ping(t->session), 0);
 	nfs_state_share(&s, "f", NULL, RW, 0, NFS4_OK);
 	nfs_deleg_free(d);
@@ -322,7 +322,7 @@ FIBER_FN static void test_keeps_a_removed_file(struct nfs_test *t)
 	NFS_CHECK_EQ(t, d->nr_recalls, 0);
 	nfs_state_read(&d->s, &d->f.fh, &d->stateid, NFS4_OK);
 	nfs_deleg_return(d, NULL, NFS4_OK);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	nfs_state_read(&d->s, &d->f.fh, &nfs_stateid_anonymous, NFS4ERR_STALE);
 	nfs_deleg_free(d);
 }
@@ -376,7 +376,7 @@ FIBER_FN static void test_revocation_survives_a_restart(struct nfs_test *t)
 
 	nfs_state_share(&other, "f", NULL, R, 0, NFS4ERR_DELAY);
 	for (int i = 0; i < 4; i++) {
-		fiber_sleep_ns(10ull * 1000000000);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(t->session), 0);
 		NFS_IS(t, nfs_session_ping(other.session), 0);
 	}

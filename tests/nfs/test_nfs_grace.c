@@ -7,8 +7,7 @@
 #include "tests/lib/nfs_state.h"
 #include "tests/lib/nfs_test_start.h"
 
-#define SECOND_NS 1000000000ull
-#define GRACE	  (30 * SECOND_NS)
+#define GRACE (30 * NSEC_PER_SEC)
 
 static FIBER_FN void discard(struct nfs_test *t)
 {
@@ -79,7 +78,7 @@ static FIBER_FN void test_grace_ends_by_time(struct nfs_test *t)
 	s = come(t, NULL);
 	complete(&s, NFS4_OK);
 	open_new(&s, NFS4ERR_GRACE);
-	fiber_sleep_ns(GRACE + 20 * SECOND_NS);
+	fiber_sleep_ns(GRACE + 20 * NSEC_PER_SEC);
 	open_new(&s, NFS4_OK);
 }
 
@@ -203,7 +202,7 @@ static FIBER_FN void test_orphans_go_when_grace_ends(struct nfs_test *t)
 
 	nfs_state_remove(&s, "f");
 	discard(t);
-	fiber_sleep_ns(GRACE + 20 * SECOND_NS);
+	fiber_sleep_ns(GRACE + 20 * NSEC_PER_SEC);
 	s = come(t, NULL);
 	nfs_session_begin(s.session, &t->c);
 	nfs_op_putfh(&t->c, &open.fh);

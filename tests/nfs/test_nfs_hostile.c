@@ -19,7 +19,6 @@
 #include "tests/lib/nfs_test_start.h"
 
 #define MS		  1000000ull
-#define SECOND		  (1000 * MS)
 #define WORLD_BYTES	  (4u << 20)		     /* of the good client, disks, and the store's caches */
 #define WORLD_CONN_BYTES  (2u * (64u << 10) + 8192u) /* of the simulated network, for each connection */
 #define SERVER_CONN_BYTES (16u << 10)
@@ -183,7 +182,7 @@ static FIBER_FN void test_garbage(struct nfs_test *t)
 		pour(sock, words, sizeof(words));
 		sock_close(sock);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* Records that never end, of the largest size, on as many connections as there may be. */
@@ -203,11 +202,11 @@ static FIBER_FN void test_half_records(struct nfs_test *t)
 		if (socks[i])
 			pour(socks[i], msg, len);
 	}
-	fiber_sleep_ns(60 * SECOND);
+	fiber_sleep_ns(60 * NSEC_PER_SEC);
 	for (size_t i = 0; i < ARRAY_SIZE(socks); i++)
 		sock_close(socks[i]);
 	free(msg);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* Those that are not large, but many: they, too, may hold only so much. */
@@ -237,7 +236,7 @@ static FIBER_FN void test_half_records_of_middling_size(struct nfs_test *t)
 	free(msg);
 	/* 58 of 60,000 bytes are more than 3 MiB. */
 	NFS_CHECK(t, nr_cut >= 4);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static FIBER_FN void test_absurd_lengths(struct nfs_test *t)
@@ -256,7 +255,7 @@ static FIBER_FN void test_absurd_lengths(struct nfs_test *t)
 		NFS_CHECK(t, is_cut_off(sock));
 		sock_close(sock);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static FIBER_FN void endless_fragments(struct siege *s, uint32_t len)
@@ -281,7 +280,7 @@ static FIBER_FN void test_endless_fragments(struct nfs_test *t)
 	endless_fragments(&s, 0);
 	endless_fragments(&s, 1);
 	endless_fragments(&s, 4);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static FIBER_FN void test_deep_compounds(struct nfs_test *t)
@@ -314,7 +313,7 @@ static FIBER_FN void test_deep_compounds(struct nfs_test *t)
 		NFS_CHECK_EQ(t, c.status, NFS4ERR_TOO_MANY_OPS);
 		nfs_compound_release(&c);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* Those that are open are in the way of others, but not of who is in already; and silence ends their stay. */
@@ -332,7 +331,7 @@ static FIBER_FN void test_many_connections(struct nfs_test *t)
 	NFS_IS(t, nfs_session_ping(tc->session), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(socks); i++)
 		sock_close(socks[i]);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static FIBER_FN void test_connections_from_everywhere(struct nfs_test *t)
@@ -353,7 +352,7 @@ static FIBER_FN void test_connections_from_everywhere(struct nfs_test *t)
 	for (int i = 0; i < 60 && !is_in; i++) {
 		struct nfs_conn *conn = NULL;
 
-		fiber_sleep_ns(SECOND);
+		fiber_sleep_ns(NSEC_PER_SEC);
 		if (nfs_client_connect(t->client, t->net, &t->addr, &conn))
 			continue;
 		nfs_compound_begin(&t->c);
@@ -364,7 +363,7 @@ static FIBER_FN void test_connections_from_everywhere(struct nfs_test *t)
 	NFS_CHECK(t, is_in);
 	for (size_t i = 0; i < ARRAY_SIZE(socks); i++)
 		sock_close(socks[i]);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static FIBER_FN void test_many_unconfirmed_clients(struct nfs_test *t)
@@ -380,7 +379,7 @@ static FIBER_FN void test_many_unconfirmed_clients(struct nfs_test *t)
 	}
 	good = nfs_test_client(t, NULL);
 	NFS_IS(t, nfs_session_ping(good->session), 0);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* Confirmed ones are not thrown out while their lease lasts; then they make room, one for one. */
@@ -408,17 +407,17 @@ static FIBER_FN void test_many_clients(struct nfs_test *t)
 		nfs_client_release(&client);
 	}
 	NFS_IS(t, err, NFS4ERR_DELAY);
-	fiber_sleep_ns(40 * SECOND);
+	fiber_sleep_ns(40 * NSEC_PER_SEC);
 	good = nfs_test_client_bare(t, NULL);
 	for (int i = 0; i < 10; i++) {
 		err = nfs_client_exchange_id(&good->client, good->conn);
 		if (err != NFS4ERR_DELAY)
 			break;
-		fiber_sleep_ns(SECOND);
+		fiber_sleep_ns(NSEC_PER_SEC);
 	}
 	NFS_IS(t, err, 0);
 	NFS_IS(t, nfs_session_open(&good->client, good->conn, NULL, &good->session), 0);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* All clients take all sessions and slots they can get: others get less, but not nothing. */
@@ -451,7 +450,7 @@ static FIBER_FN void test_many_sessions(struct nfs_test *t)
 	NFS_CHECK(t, nr > 20);
 	good = nfs_test_client(t, NULL);
 	NFS_IS(t, nfs_session_ping(good->session), 0);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* It asks for much, with all the slots of all its sessions, and reads none of it. */
@@ -487,10 +486,10 @@ static FIBER_FN void test_never_reads(struct nfs_test *t)
 			goes = pour(sock, msg, compound_call(msg, sizeof(msg), ops, 3));
 		}
 		nfs_session_discard(session);
-		fiber_sleep_ns(10 * SECOND);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		sock_close(sock);
 	}
-	siege_end(&s, 5 * SECOND);
+	siege_end(&s, 5 * NSEC_PER_SEC);
 }
 
 static FIBER_FN void test_a_byte_a_second(struct nfs_test *t)
@@ -507,7 +506,7 @@ static FIBER_FN void test_a_byte_a_second(struct nfs_test *t)
 		for (size_t j = 0; j < ARRAY_SIZE(socks); j++)
 			if (socks[j])
 				pour(socks[j], msg + i, 1);
-		fiber_sleep_ns(SECOND);
+		fiber_sleep_ns(NSEC_PER_SEC);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(socks); i++) {
 		char reply[28];
@@ -516,7 +515,7 @@ static FIBER_FN void test_a_byte_a_second(struct nfs_test *t)
 		NFS_CHECK(t, socks[i] && sock_recv(socks[i], reply, sizeof(reply)) > 0);
 		sock_close(socks[i]);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 struct flood {
@@ -556,7 +555,7 @@ static FIBER_FN void test_flood_of_null(struct nfs_test *t)
 		fiber_join(floods[i].fiber);
 		NFS_CHECK(t, floods[i].nr > 0);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* Answers to questions that nobody asked. */
@@ -575,7 +574,7 @@ static FIBER_FN void test_replies_unasked(struct nfs_test *t)
 		if (!pour(sock, msg, sizeof(msg)))
 			break;
 	sock_close(sock);
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 /* It answers callbacks with nonsense, and asks the server to call. */
@@ -612,7 +611,7 @@ static FIBER_FN void test_callback_answers_are_garbage(struct nfs_test *t)
 		NFS_SEND(t, &t->c, NFS4_OK);
 		fiber_sleep_ns(100 * MS);
 	}
-	siege_end(&s, SECOND);
+	siege_end(&s, NSEC_PER_SEC);
 }
 
 static const struct nfs_test_case cases[] = {

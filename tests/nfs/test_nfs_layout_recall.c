@@ -9,7 +9,6 @@
 #include "tests/lib/pnfs_test.h"
 
 #define MIB	 (1u << 20)
-#define SEC	 1000000000ull
 
 #define COURTESY 3600
 #define LEASE	 30 /* seconds: the configuration's, and so that of a recall */
@@ -49,7 +48,7 @@ FIBER_FN static void pair_free(struct pair *p)
 FIBER_FN static void pass(struct pair *p, unsigned int seconds, bool with_a)
 {
 	for (unsigned int i = 0; i < seconds; i += 5) {
-		fiber_sleep_ns(5 * SEC);
+		fiber_sleep_ns(5 * NSEC_PER_SEC);
 		NFS_IS(p->t, nfs_session_ping(p->b->s.session), 0);
 		if (with_a)
 			NFS_IS(p->t, nfs_session_ping(p->a->s.session), 0);
@@ -152,7 +151,7 @@ FIBER_FN static void test_recalled_layout_gets_no_more(struct nfs_test *t)
 	p->a->manner = PNFS_SAYS_OK;
 	get_rw(&p->fa, 0, 4096);
 	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	pnfs_peer_get(&p->fa, LAYOUTIOMODE4_RW, 4096, 4096, 4096, NFS4ERR_RECALLCONFLICT);
 	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
 	get_rw(&p->fb, 0, 4096);
@@ -171,7 +170,7 @@ FIBER_FN static void test_asked_again_while_it_holds(struct nfs_test *t)
 	p->a->manner = PNFS_SAYS_OK;
 	get_rw(&p->fa, 0, 4096);
 	pnfs_peer_get(&p->fb, LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK(t, p->a->nr_recalls >= 3 && p->a->nr_recalls <= 10);
 	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
 	get_rw(&p->fb, 0, 4096);
@@ -286,11 +285,11 @@ FIBER_FN static void test_remove(struct nfs_test *t)
 	get_rw(&p->fa, 0, 4096);
 	nfs_state_remove(&p->b->s, "f");
 	pnfs_peer_close(&p->fb, NFS4_OK);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK_EQ(t, p->a->nr_recalls, 0);
 	get_rw(&p->fa, 0, 8192);
 	pnfs_peer_close(&p->fa, NFS4_OK);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK_EQ(t, p->a->nr_recalls, 1);
 	pair_free(p);
 }
@@ -518,7 +517,7 @@ FIBER_FN static void test_reboot(struct nfs_test *t)
 	pnfs_peer_register(a, fa.got.extents[0].bex_vol_id);
 	again = pnfs_peer_new(t, NULL, "host");
 	NFS_CHECK_EQ(t, a->nr_recalls, 0);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK(t, !sim_reserve_has_key(nfs_test_reserve(t, 0), a->key[0]));
 	pnfs_peer_open(again, "f", &fb);
 	NFS_IS(t, (int)pnfs_peer_insist(&fb, LAYOUTIOMODE4_RW, 0, 4096, 5), NFS4_OK);
@@ -578,7 +577,7 @@ FIBER_FN static void test_removed_file_of_a_dead_client(struct nfs_test *t)
 	pnfs_peer_close(&p->fb, NFS4_OK);
 	nfs_state_remove(&p->b->s, "f");
 	NFS_CHECK(t, has_key(p));
-	fiber_sleep_ns(5 * SEC);
+	fiber_sleep_ns(5 * NSEC_PER_SEC);
 	NFS_CHECK(t, !has_key(p));
 	NFS_CHECK(t, space_free(p) >= before);
 	pair_free(p);
@@ -622,7 +621,7 @@ FIBER_FN static void test_restart_during_a_recall(struct nfs_test *t)
 	struct pair *p = pair_with_block(t, PNFS_SAYS_OK);
 	uint32_t seqid;
 
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK(t, p->a->nr_recalls >= 1);
 	seqid = p->a->recalled.lor_stateid.seqid;
 	p->a->manner = PNFS_RETURNS;
@@ -640,7 +639,7 @@ FIBER_FN static void test_commit_during_a_recall(struct nfs_test *t)
 {
 	struct pair *p = pair_with_block(t, PNFS_SAYS_OK);
 
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	pnfs_peer_commit_range(&p->fa, 0, 4096);
 	pnfs_peer_return(&p->fa, LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
 	pnfs_peer_expect(&p->fb, 0, 4096, 1);
@@ -690,7 +689,7 @@ FIBER_FN static void test_storm(struct nfs_test *t)
 	}
 	for (unsigned int i = 0; i < FILES; i++)
 		pnfs_peer_get(&fb[i], LAYOUTIOMODE4_RW, 0, 4096, 4096, NFS4ERR_RECALLCONFLICT);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK(t, p->a->nr_recalls > 0);
 	/* Others are not disturbed, and get theirs back as ever. */
 	get_rw(&p->fb, 0, 4096);
@@ -698,7 +697,7 @@ FIBER_FN static void test_storm(struct nfs_test *t)
 	NFS_CHECK_EQ(t, p->b->nr_recalls, 1);
 	for (unsigned int i = 0; i < FILES; i++)
 		pnfs_peer_return(&fa[i], LAYOUTIOMODE4_ANY, 0, PNFS_ALL, NFS4_OK);
-	fiber_sleep_ns(SEC);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	for (unsigned int i = 0; i < FILES; i++)
 		get_rw(&fb[i], 0, 4096);
 	free(fa);

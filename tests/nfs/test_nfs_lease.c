@@ -6,10 +6,9 @@
 #include "tests/lib/nfs_raw.h"
 #include "tests/lib/nfs_state.h"
 
-#define SECOND_NS 1000000000ull
 /* Of our own server in tests; another's would take too long. */
-#define LEASE	 (30 * SECOND_NS)
-#define COURTESY (3600 * SECOND_NS)
+#define LEASE	 (30 * NSEC_PER_SEC)
+#define COURTESY (3600 * NSEC_PER_SEC)
 
 static void ours(struct nfs_test *t)
 {
@@ -23,7 +22,7 @@ static FIBER_FN void test_lease_time_told(struct nfs_test *t)
 
 	ours(t);
 	NFS_IS(t, nfs_file_getattr(t->session, &t->dir, NFS_ATTRS(FATTR4_LEASE_TIME), &attrs), 0);
-	NFS_CHECK_EQ(t, attrs.lease_time, LEASE / SECOND_NS);
+	NFS_CHECK_EQ(t, attrs.lease_time, LEASE / NSEC_PER_SEC);
 }
 
 /* Nobody wants what it holds: it goes on as if it had not slept. */
@@ -104,7 +103,7 @@ static FIBER_FN void test_no_conflict_within_lease(struct nfs_test *t)
 	ours(t);
 	nfs_state_open(&s, NULL, &open, NFS4_OK);
 	for (int i = 0; i < 5; i++) {
-		fiber_sleep_ns(LEASE - 3 * SECOND_NS);
+		fiber_sleep_ns(LEASE - 3 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(t->session), 0);
 		nfs_state_share(&other, "f", NULL, NFS_OPEN_READ, 0, NFS4ERR_SHARE_DENIED);
 	}
@@ -124,7 +123,7 @@ static FIBER_FN void test_replay_renews(struct nfs_test *t)
 	ok = nfs_raw_create(t, t->conn, NULL, &args, NFS4_OK);
 	for (int i = 0; i < 4; i++) {
 		nfs_raw_sequence(t, t->conn, ok.csr_sessionid, 0, 1, NFS4_OK);
-		fiber_sleep_ns(LEASE - 3 * SECOND_NS);
+		fiber_sleep_ns(LEASE - 3 * NSEC_PER_SEC);
 		nfs_state_share(&other, "f", NULL, NFS_OPEN_READ, 0, NFS4ERR_SHARE_DENIED);
 	}
 }
@@ -137,9 +136,9 @@ static FIBER_FN void test_failure_does_not_renew(struct nfs_test *t)
 
 	ours(t);
 	nfs_state_open(&s, NULL, &open, NFS4_OK);
-	fiber_sleep_ns(LEASE - 3 * SECOND_NS);
+	fiber_sleep_ns(LEASE - 3 * NSEC_PER_SEC);
 	nfs_raw_sequence(t, t->conn, t->session->sessionid, 5, 77, NFS4ERR_SEQ_MISORDERED);
-	fiber_sleep_ns(10 * SECOND_NS);
+	fiber_sleep_ns(10 * NSEC_PER_SEC);
 	nfs_state_share(&other, "f", NULL, NFS_OPEN_READ, 0, NFS4_OK);
 }
 

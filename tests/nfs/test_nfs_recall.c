@@ -6,10 +6,9 @@
 #include "dev/fiber.h"
 #include "tests/lib/nfs_deleg.h"
 
-#define R   OPEN4_SHARE_ACCESS_READ
-#define W   OPEN4_SHARE_ACCESS_WRITE
-#define RW  OPEN4_SHARE_ACCESS_BOTH
-#define SEC 1000000000ull
+#define R  OPEN4_SHARE_ACCESS_READ
+#define W  OPEN4_SHARE_ACCESS_WRITE
+#define RW OPEN4_SHARE_ACCESS_BOTH
 
 /* A client with a delegation of "f", and another one. */
 struct pair {
@@ -30,7 +29,7 @@ FIBER_FN static struct pair pair_of(struct nfs_test *t, open_delegation_type4 ty
 FIBER_FN static void wait_for(struct pair *p, unsigned int seconds)
 {
 	for (unsigned int i = 0; i < seconds; i += 10) {
-		fiber_sleep_ns(10 * SEC);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(p->t, nfs_session_ping(p->d->s.session), 0);
 		NFS_IS(p->t, nfs_session_ping(p->other.session), 0);
 	}
@@ -56,7 +55,7 @@ FIBER_FN static void test_open_is_put_off(struct nfs_test *t)
 
 	for (int i = 0; i < 3; i++) {
 		nfs_state_share(&p.other, "f", NULL, R, 0, NFS4ERR_DELAY);
-		fiber_sleep_ns(SEC);
+		fiber_sleep_ns(NSEC_PER_SEC);
 	}
 	NFS_CHECK_EQ(t, p.d->nr_recalls, 1);
 	/* Until then it is good. */
@@ -74,7 +73,7 @@ FIBER_FN static void test_recall_that_is_refused_comes_again(struct nfs_test *t)
 	p.d->recall = NFS4ERR_BAD_STATEID;
 	nfs_state_share(&p.other, "f", NULL, W, 0, NFS4ERR_DELAY);
 	p.d->returns = true;
-	fiber_sleep_ns(2 * SEC);
+	fiber_sleep_ns(2 * NSEC_PER_SEC);
 	nfs_state_share(&p.other, "f", NULL, W, 0, NFS4_OK);
 	NFS_CHECK_EQ(t, p.d->nr_recalls, 2);
 	nfs_deleg_free(p.d);
@@ -392,7 +391,7 @@ FIBER_FN static void test_silent_client(struct nfs_test *t)
 	struct pair p = pair_of(t, OPEN_DELEGATE_WRITE);
 
 	for (int i = 0; i < 4; i++) {
-		fiber_sleep_ns(10 * SEC);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(p.other.session), 0);
 	}
 	/* At once, and it is not even asked. */
@@ -407,7 +406,7 @@ FIBER_FN static void test_silent_client_that_nobody_minds(struct nfs_test *t)
 	struct pair p = pair_of(t, OPEN_DELEGATE_WRITE);
 
 	for (int i = 0; i < 4; i++) {
-		fiber_sleep_ns(10 * SEC);
+		fiber_sleep_ns(10 * NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(p.other.session), 0);
 	}
 	nfs_state_write(&p.d->s, &p.d->f.fh, &p.d->stateid, NFS4_OK);

@@ -373,7 +373,7 @@ static FIBER_FN void test_blocks_of_a_silent_client(struct nfs_test *t)
 
 			NFS_CHECK(t, ours + 4 * B <= first || ours >= first + g.got.extents[0].bex_length);
 		}
-		fiber_sleep_ns(1000000000);
+		fiber_sleep_ns(NSEC_PER_SEC);
 		NFS_IS(t, nfs_session_ping(t->session), 0);
 		seconds++;
 	}

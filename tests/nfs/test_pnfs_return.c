@@ -260,7 +260,7 @@ static FIBER_FN void space_comes_back(struct nfs_test *t, const char *impl)
 	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
 	pnfs_peer_close(&f, NFS4_OK);
 	for (unsigned int i = 0; i < 20 && space_free(t) + (1 << 20) < before; i++)
-		fiber_sleep_ns(1000000000);
+		fiber_sleep_ns(NSEC_PER_SEC);
 	NFS_CHECK(t, space_free(t) + (1 << 20) >= before);
 	f.open = nfs_state_share(&peer->s, "f", NULL, NFS_OPEN_READ, 0, NFS4_OK);
 	pnfs_peer_expect(&f, 0, 4 * B, 'x');

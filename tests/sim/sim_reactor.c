@@ -10,7 +10,7 @@
 #include "dev/reactor_int.h"
 #include "tests/sim/sim_util.h"
 
-#define START_NS       1000000000ULL
+#define START_NS       NSEC_PER_SEC
 #define WALL_START_NS  1700000000000000000ULL /* some day in 2023 */
 #define PICK_NS_MAX    2000		      /* how long a fiber runs */
 #define OFFLOAD_NS_MAX 3000000

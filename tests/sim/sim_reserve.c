@@ -12,7 +12,7 @@
 
 #define QUEUE_NS_MAX   30000 /* that a request waits before it is looked at */
 #define COMMAND_NS_MAX 400000
-#define HANG_NS	       1000000000ULL
+#define HANG_NS	       NSEC_PER_SEC
 #define DRAIN_NS       30000000000ULL /* as long as real commands may take at most */
 #define HOST_MAX       16
 

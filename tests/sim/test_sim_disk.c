@@ -297,7 +297,7 @@ static FIBER_FN int body_hold(void *arg)
 	flight_start(b, &w, BLK_WRITE, 0, SECTOR, b->buf, &clock);
 	flight_start(b, &r, BLK_READ, 4096, SECTOR, b->buf + 4096, &clock);
 	flight_wait(&r);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	assert_int_equal(w.ended, 0);
 	assert_int_equal(sim_disk_nr_held(b->d), 1);
 	assert_seen(b, 0, "0h"); /* held, but in flight */
@@ -468,7 +468,7 @@ static FIBER_FN int body_power_off_silent(void *arg)
 
 	sim_disk_power_off_at(b->d, 5, true, SIM_POWER_SILENT);
 	assert_int_equal(fiber_spawn(b->r, "writer", write_for_ever, b, NULL), 0);
-	fiber_sleep_ns(10000000000ULL);
+	fiber_sleep_ns(10 * NSEC_PER_SEC);
 	assert_false(sim_disk_has_power(b->d));
 	assert_int_equal(sim_disk_stats(b->d).writes, 5);
 	assert_int_equal(byte_at(b->d, 3 * SECTOR), 'w');

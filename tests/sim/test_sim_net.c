@@ -17,7 +17,6 @@
 #include "tests/sim/sim_reactor.h"
 #include "tests/sim/sim_util.h"
 
-#define SECOND	    UINT64_C(1000000000)
 #define CLIENT_ADDR "192.0.2.1"
 #define SERVER_ADDR "2001:db8::2"
 #define SERVICE	    "[2001:db8::2]:2049"
@@ -183,7 +182,7 @@ static FIBER_FN void transfer_both_ways(struct ends ends)
 
 	stream_start(&out[0], send_main, ends.client, BIG);
 	stream_start(&out[1], send_main, ends.server, BIG);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK(out[0].end == 1 && out[1].end == 1); /* nobody reads: they wait */
 	stream_start(&in[0], recv_main, ends.server, 0);
 	stream_start(&in[1], recv_main, ends.client, 0);
@@ -192,7 +191,7 @@ static FIBER_FN void transfer_both_ways(struct ends ends)
 	CHECK(out[0].end == 0 && out[1].end == 0);
 	/* Everything has been sent, and will arrive. */
 	while (in[0].len < BIG || in[1].len < BIG)
-		fiber_sleep_ns(SECOND);
+		fiber_sleep_ns(NSEC_PER_SEC);
 	sock_shutdown(ends.client);
 	fiber_join(in[0].fiber);
 	fiber_join(in[1].fiber);
@@ -254,7 +253,7 @@ static FIBER_FN int shutdown_wakes(void *arg)
 
 	stream_start(&out, send_main, ends.client, BIG);
 	stream_start(&in, recv_main, ends.client, 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK(out.end == 1 && in.end == 1);
 	sock_shutdown(ends.client);
 	sock_shutdown(ends.client);
@@ -294,7 +293,7 @@ static FIBER_FN int listener_ends(void *arg)
 	CHECK_EQ(try_connect(w->client, "192.0.2.77:1"), -EHOSTUNREACH);
 	CHECK_EQ(try_connect(w->client, "/run/x"), -ENOENT);
 	CHECK_EQ(fiber_spawn(w->r, "acceptor", accept_main, &a, &a.fiber), 0);
-	fiber_sleep_ns(SECOND);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	listener_shutdown(a.l);
 	fiber_join(a.fiber);
 	CHECK_EQ(a.result, -ESHUTDOWN);
@@ -339,10 +338,10 @@ static FIBER_FN int short_cut(void *arg)
 	stream_start(&in, recv_main, ends.server, 0);
 	fiber_sleep_ns(2000000);
 	sim_net_cut(w->n, w->client, w->server, true);
-	fiber_sleep_ns(SECOND / 10); /* what has arrived is being read */
+	fiber_sleep_ns(NSEC_PER_SEC / 10); /* what has arrived is being read */
 	before = in.len;
 	CHECK(before < BIG);
-	fiber_sleep_ns(50 * SECOND);
+	fiber_sleep_ns(50 * NSEC_PER_SEC);
 	CHECK_EQ(in.len, before);
 	CHECK_EQ(try_connect(w->client, SERVICE), -ETIMEDOUT);
 	sock_shutdown(ends.client);
@@ -363,7 +362,7 @@ static FIBER_FN int healed_cut(void *arg)
 	sim_net_cut(w->n, w->server, w->client, true);
 	stream_start(&out, send_main, ends.client, BIG);
 	stream_start(&in, recv_main, ends.server, 0);
-	fiber_sleep_ns(50 * SECOND);
+	fiber_sleep_ns(50 * NSEC_PER_SEC);
 	CHECK(in.len == 0 && out.end == 1);
 	sim_net_cut(w->n, w->client, w->server, false);
 	fiber_join(out.fiber);
@@ -388,7 +387,7 @@ static FIBER_FN int long_cut(void *arg)
 	sim_net_cut(w->n, w->server, w->client, true);
 	fiber_join(in[0].fiber);
 	fiber_join(in[1].fiber);
-	CHECK(reactor_now_ns(w->r) - began >= 60 * SECOND);
+	CHECK(reactor_now_ns(w->r) - began >= 60 * NSEC_PER_SEC);
 	CHECK(in[0].end == -ETIMEDOUT && in[1].end == -ETIMEDOUT);
 	CHECK_EQ(sim_net_stats(w->n).timeouts, 2);
 	sim_net_cut(w->n, w->server, w->client, false);
@@ -408,7 +407,7 @@ static FIBER_FN int half_open(void *arg)
 	stream_start(&in[1], recv_main, ends.server, 0);
 	sim_net_cut(w->n, w->server, w->client, true);
 	while (in[0].end == 1 && in[1].end == 1)
-		fiber_sleep_ns(SECOND / 10);
+		fiber_sleep_ns(NSEC_PER_SEC / 10);
 	sim_net_cut(w->n, w->server, w->client, false);
 	fiber_join(in[0].fiber);
 	fiber_join(in[1].fiber);
@@ -600,7 +599,7 @@ static FIBER_FN int crash_behind_cut(void *arg)
 	stream_start(&in, recv_main, ends.client, 0);
 	sim_net_cut(w->n, w->client, w->server, true);
 	sim_net_host_crash(w->n, w->server);
-	fiber_sleep_ns(50 * SECOND);
+	fiber_sleep_ns(50 * NSEC_PER_SEC);
 	CHECK_EQ(in.end, 1);
 	sim_net_cut(w->n, w->client, sim_net_host(w->n, SERVER_ADDR), false);
 	fiber_join(in.fiber);

@@ -168,7 +168,7 @@ static FIBER_FN void faults(struct fake_world *w)
 	expect(w, 0, 2, OP_CB_NOTIFY_LOCK, NFS4ERR_DELAY);
 	cb->fault = (struct nfs_callback_fault){ .nr = 1, .has_wrong_xid = true };
 	CHECK_EQ(call_back(w, 0, 2, OP_CB_NOTIFY_LOCK).err, -ETIMEDOUT);
-	cb->fault = (struct nfs_callback_fault){ .nr = 1, .delay_ns = 1000000000 };
+	cb->fault = (struct nfs_callback_fault){ .nr = 1, .delay_ns = NSEC_PER_SEC };
 	expect(w, 1, 1, OP_CB_NOTIFY_LOCK, NFS4_OK);
 	cb->fault = (struct nfs_callback_fault){ .nr = 1, .is_garbage = true };
 	a = call_back(w, 2, 1, OP_CB_NOTIFY_LOCK);

@@ -206,7 +206,7 @@ static FIBER_FN void times_out(struct fake_world *w)
 {
 	at = (struct at){ 1, FAKE_IGNORE };
 	w->server.script = (struct fake_nfs_script){ .on_call = act_at };
-	w->c.timeout_ns = 1000000000;
+	w->c.timeout_ns = NSEC_PER_SEC;
 	CHECK_EQ(putrootfh(w), -ETIMEDOUT);
 	CHECK(nfs_conn_is_up(w->conn));
 	CHECK_EQ(putrootfh(w), 0);

@@ -110,7 +110,7 @@ static FIBER_FN void lost_answer(struct fake_world *w)
 	w->server.script = (struct fake_nfs_script){ .on_call = act_at };
 	nfs_session_begin(w->session, &w->c);
 	nfs_op_mkdir(&w->c, "x", 0755);
-	w->c.timeout_ns = 1000000000;
+	w->c.timeout_ns = NSEC_PER_SEC;
 	CHECK_EQ(nfs_session_send(w->session, &w->c), -ETIMEDOUT);
 	CHECK_EQ(mkdir_once(w, &w->c), 0);
 	CHECK_EQ(w->c.status, NFS4_OK);
@@ -318,12 +318,12 @@ static FIBER_FN void renews(struct fake_world *w)
 {
 	uint64_t before;
 
-	CHECK_EQ(nfs_session_renew_start(w->session, 10 * 1000000000ull), 0);
+	CHECK_EQ(nfs_session_renew_start(w->session, 10 * NSEC_PER_SEC), 0);
 	before = w->server.executed[OP_SEQUENCE];
-	fiber_sleep_ns(65 * 1000000000ull);
+	fiber_sleep_ns(65 * NSEC_PER_SEC);
 	CHECK_EQ(w->server.executed[OP_SEQUENCE], before + 6);
 	nfs_session_renew_stop(w->session);
-	fiber_sleep_ns(65 * 1000000000ull);
+	fiber_sleep_ns(65 * NSEC_PER_SEC);
 	CHECK_EQ(w->server.executed[OP_SEQUENCE], before + 6);
 }
 
@@ -335,7 +335,7 @@ static void test_renews(void **state)
 /* A server out of reach does not end the fiber that renews. */
 static FIBER_FN enum fake_action drop_until_second_100(void *owner, const struct fake_call *call)
 {
-	return reactor_now_ns(fiber_reactor()) < 100 * 1000000000ull ? FAKE_DROP : FAKE_ANSWER;
+	return reactor_now_ns(fiber_reactor()) < 100 * NSEC_PER_SEC ? FAKE_DROP : FAKE_ANSWER;
 }
 
 static FIBER_FN void renews_later(struct fake_world *w)
@@ -344,10 +344,10 @@ static FIBER_FN void renews_later(struct fake_world *w)
 
 	w->client.timeout_ns = 2000000000;
 	w->server.script = (struct fake_nfs_script){ .on_call = drop_until_second_100 };
-	CHECK_EQ(nfs_session_renew_start(w->session, 10 * 1000000000ull), 0);
-	fiber_sleep_ns(90 * 1000000000ull);
+	CHECK_EQ(nfs_session_renew_start(w->session, 10 * NSEC_PER_SEC), 0);
+	fiber_sleep_ns(90 * NSEC_PER_SEC);
 	CHECK_EQ(w->server.executed[OP_SEQUENCE], before);
-	fiber_sleep_ns(60 * 1000000000ull);
+	fiber_sleep_ns(60 * NSEC_PER_SEC);
 	CHECK(w->server.executed[OP_SEQUENCE] > before + 2);
 }
 
@@ -358,7 +358,7 @@ static void test_renews_later(void **state)
 
 static FIBER_FN void closes(struct fake_world *w)
 {
-	CHECK_EQ(nfs_session_renew_start(w->session, 10 * 1000000000ull), 0);
+	CHECK_EQ(nfs_session_renew_start(w->session, 10 * NSEC_PER_SEC), 0);
 	CHECK_EQ(nfs_session_close(w->session), 0);
 	w->session = NULL;
 	CHECK_EQ(w->server.executed[OP_DESTROY_SESSION], 1);

@@ -212,7 +212,7 @@ static FIBER_FN void recalls(struct fake_layout *f)
 	write_ok(&file, 8 * K, K);
 	f->seqid++;
 	CHECK_EQ(fake_layout_recall(f, 'm', f->seqid, 0, ALL), NFS4_OK);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK(f->written[8]);
 	CHECK_EQ(f->host.counts.returns, 1);
 	CHECK_EQ(f->ret.lora_layoutreturn.layoutreturn4_u.lr_layout.lrf_length, ALL);
@@ -240,7 +240,7 @@ static FIBER_FN void ranges(struct fake_layout *f)
 	write_ok(&file, 0, K);
 	f->seqid++;
 	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, K), NFS4_OK);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(f->ret.lora_layoutreturn.layoutreturn4_u.lr_layout.lrf_length, K);
 	CHECK_EQ(f->ret.lora_layoutreturn.layoutreturn4_u.lr_layout.lrf_stateid.seqid, f->seqid - 1);
 	CHECK_EQ(pnfs_close(&file), 0);
@@ -297,7 +297,7 @@ static FIBER_FN void overtaken(struct fake_layout *f)
 	write_ok(&file, 0, K);
 	CHECK_EQ(pnfs_commit(&file), 0);
 	CHECK_EQ(fiber_spawn(f->world->reactor, "recaller", recall_later, &r, &fiber), 0);
-	f->get_delay_ns = 1000000000;
+	f->get_delay_ns = NSEC_PER_SEC;
 	f->seqid = 0;
 	write_ok(&file, 8 * K, K);
 	fiber_join(fiber);
@@ -369,7 +369,7 @@ static FIBER_FN void revoked(struct fake_layout *f)
 	write_ok(&file, 0, K);
 	f->world->server.status_flags = SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
 	CHECK_EQ(pnfs_get(&file, LAYOUTIOMODE4_RW, 8 * K, K, K), 0);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	f->world->server.status_flags = 0;
 	CHECK_EQ(executed(f, OP_TEST_STATEID), 1);
 	CHECK_EQ(executed(f, OP_FREE_STATEID), 1);
@@ -508,7 +508,7 @@ static FIBER_FN void faults(struct fake_layout *f)
 	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4ERR_DELAY);
 	f->host.faults = (struct pnfs_faults){ .keeps_layouts = true };
 	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4_OK);
-	fiber_sleep_ns(1000000000);
+	fiber_sleep_ns(NSEC_PER_SEC);
 	CHECK_EQ(f->host.counts.returns, 0);
 	write_ok(&file, 0, K);
 	CHECK_EQ(f->host.counts.gets, 1);
