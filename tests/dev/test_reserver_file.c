@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,12 +253,16 @@ static void test_slow_write(void **state)
 	reactor_close(r);
 }
 
+/* Programs that have registered, shared with them: who did so only after the fence would rightly write on. */
+static unsigned int *nr_registered;
+
 /* The client as a program of its own, which writes until it is refused; with what error is its exit status. */
 static FIBER_FN int body_client(void *arg)
 {
 	struct host *h = arg;
 	int err = reserver_register(h->res, CLIENT);
 
+	__atomic_add_fetch(nr_registered, 1, __ATOMIC_RELEASE);
 	for (uint64_t i = 0; !err; i++)
 		err = fill(h, i % 16 * BLOCK, 'c');
 	return err;
@@ -270,6 +276,7 @@ static pid_t start_client(void)
 		struct reactor *r = real_reactor();
 		struct host h;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails does not wait for it */
 		host_open(&h, r, "client");
 		_exit(-reactor_run(r, body_client, &h));
 	}
@@ -284,11 +291,10 @@ static FIBER_FN int body_fence(void *arg)
 
 	assert_int_equal(reserver_register(h->res, SERVER), 0);
 	assert_int_equal(reserver_reserve(h->res, SERVER, EARO), 0);
-	do {
-		reserver_view_release(&v);
+	while (__atomic_load_n(nr_registered, __ATOMIC_ACQUIRE) < 2)
 		fiber_sleep_ns(1000000);
-		assert_int_equal(reserver_read(h->res, &v), 0);
-	} while (!reserver_view_has(&v, CLIENT));
+	assert_int_equal(reserver_read(h->res, &v), 0);
+	assert_true(reserver_view_has(&v, CLIENT));
 	reserver_view_release(&v);
 	fiber_sleep_ns(20000000);
 	assert_int_equal(reserver_preempt(h->res, SERVER, CLIENT, EARO, true), 0);
@@ -321,6 +327,7 @@ static void test_fence_between_programs(void **state)
 		assert_int_equal(waitpid(other, &status, 0), other);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EBADE);
 		unlink(sidecar_path);
+		*nr_registered = 0;
 	}
 }
 
@@ -602,5 +609,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, make_file, remove_file),
 	};
 
+	nr_registered = mmap(NULL, sizeof(*nr_registered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(nr_registered != MAP_FAILED);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
