@@ -193,11 +193,14 @@ int inode_put(struct txn *txn, const struct inode *inode)
 	return inode_write(txn, inode);
 }
 
+struct inode_time inode_time_of(uint64_t ns)
+{
+	return (struct inode_time){ (int64_t)(ns / NSEC_PER_SEC), (uint32_t)(ns % NSEC_PER_SEC) };
+}
+
 struct inode_time inode_time_now(const struct txn *txn)
 {
-	uint64_t ns = txn_wall_ns(txn);
-
-	return (struct inode_time){ (int64_t)(ns / NSEC_PER_SEC), (uint32_t)(ns % NSEC_PER_SEC) };
+	return inode_time_of(txn_wall_ns(txn));
 }
 
 void inode_touch(struct txn *txn, struct inode *inode, bool data)

@@ -72,6 +72,8 @@ int inode_get_gen(struct txn *txn, uint64_t ino, uint64_t generation, struct ino
 int inode_put(struct txn *txn, const struct inode *inode) MUST_CHECK;
 /* Set ctime to now and raise the change attribute of @inode in memory; with @data mtime too.  The caller puts it. */
 void inode_touch(struct txn *txn, struct inode *inode, bool data);
+/* @ns of the wall clock as a time of an inode. */
+struct inode_time inode_time_of(uint64_t ns);
 /* The time of this run of the body. */
 struct inode_time inode_time_now(const struct txn *txn);
 

@@ -46,8 +46,7 @@ static int atime_body(struct txn *txn, void *arg)
 FIBER_FN void atime_note(struct compound *c, const struct inode *inode)
 {
 	static const struct txn_options opt = { .name = "atime", .log_max = INODE_LOG_PUT };
-	uint64_t wall = reactor_wall_ns(c->mds->reactor);
-	struct inode_time now = { (int64_t)(wall / NSEC_PER_SEC), (uint32_t)(wall % NSEC_PER_SEC) };
+	struct inode_time now = inode_time_of(reactor_wall_ns(c->mds->reactor));
 	int err;
 
 	if (!atime_is_old(inode, &now) || compound_may_change(c, &c->fh) != NFS4_OK)

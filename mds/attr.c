@@ -308,7 +308,7 @@ static nfsstat4 fill_node(const struct compound *c, const struct fh *fh, struct 
 {
 	const struct export_node *node = export_node_by_id(c->mds->exports, fh->ino);
 	uint64_t ns = c->mds->started_ns;
-	struct inode_time started = { .sec = (int64_t)(ns / NSEC_PER_SEC), .nsec = (uint32_t)(ns % NSEC_PER_SEC) };
+	struct inode_time started = inode_time_of(ns);
 	struct attr_of of = { .inode = { .mode = S_IFDIR | 0555,
 					 .change = ns,
 					 .atime = started,

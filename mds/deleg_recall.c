@@ -230,11 +230,7 @@ static int getattr_change_body(struct txn *txn, void *arg)
 static FIBER_FN nfsstat4 getattr_change(struct compound *c, const struct fh *fh)
 {
 	struct txn_options opt = { .name = "delegated change", .log_max = INODE_LOG_SETATTR, .frees_space = true };
-	uint64_t ns = reactor_wall_ns(c->mds->reactor);
-	struct getattr_change g = {
-		.fh = fh,
-		.now = { .sec = (int64_t)(ns / NSEC_PER_SEC), .nsec = (uint32_t)(ns % NSEC_PER_SEC) },
-	};
+	struct getattr_change g = { .fh = fh, .now = inode_time_of(reactor_wall_ns(c->mds->reactor)) };
 
 	return nfs_status(txn_run(c->mds->fs, &opt, getattr_change_body, &g, NULL));
 }

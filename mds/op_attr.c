@@ -279,8 +279,7 @@ FIBER_FN nfsstat4 op_setattr(struct compound *c, const struct nfs_argop4 *arg, s
 {
 	const struct SETATTR4args *args = &arg->nfs_argop4_u.opsetattr;
 	struct setattr s = { .c = c, .res = &res->nfs_resop4_u.opsetattr };
-	uint64_t ns = reactor_wall_ns(c->mds->reactor);
-	struct inode_time now = { .sec = (int64_t)(ns / NSEC_PER_SEC), .nsec = (uint32_t)(ns % NSEC_PER_SEC) };
+	struct inode_time now = inode_time_of(reactor_wall_ns(c->mds->reactor));
 	struct bitmap4 settable = attr_settable(c);
 	nfsstat4 status;
 

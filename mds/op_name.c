@@ -166,8 +166,7 @@ static nfsstat4 create_take_type(struct create *x)
 static nfsstat4 create_take_attrs(struct create *x)
 {
 	struct compound *c = x->op.c;
-	uint64_t ns = reactor_wall_ns(c->mds->reactor);
-	struct inode_time now = { .sec = (int64_t)(ns / NSEC_PER_SEC), .nsec = (uint32_t)(ns % NSEC_PER_SEC) };
+	struct inode_time now = inode_time_of(reactor_wall_ns(c->mds->reactor));
 	struct bitmap4 allowed = attr_creatable(c);
 
 	wire_bitmap_clear(&allowed, FATTR4_SIZE);

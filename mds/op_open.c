@@ -78,8 +78,7 @@ static nfsstat4 op_open_decode_how(struct open_body *b)
 {
 	const OPEN4args *args = b->args;
 	const createhow4 *how = &args->openhow.openflag4_u.how;
-	uint64_t now = reactor_wall_ns(b->c->mds->reactor);
-	struct inode_time time = { (int64_t)(now / NSEC_PER_SEC), (uint32_t)(now % NSEC_PER_SEC) };
+	struct inode_time time = inode_time_of(reactor_wall_ns(b->c->mds->reactor));
 	struct bitmap4 allowed = attr_supported(b->c), exclusive = attr_exclcreat(b->c);
 
 	if (args->openhow.opentype != OPEN4_CREATE)
