@@ -34,7 +34,7 @@ uint64_t sim_now(const struct nfs_sim *sim)
 
 void sim_fail(const struct nfs_sim *sim, const struct sim_fiber *f, const char *check, const char *fmt, ...)
 {
-	char text[NFS_SIM_TEXT];
+	char text[SIM_SEEDS_TEXT / 2];
 	va_list args;
 
 	va_start(args, fmt);
@@ -42,7 +42,7 @@ void sim_fail(const struct nfs_sim *sim, const struct sim_fiber *f, const char *
 	va_end(args);
 	fprintf(stderr, "seed %llu, %.6f s, %s, %s: [%s] %s\n", (unsigned long long)sim->seed,
 		(double)sim_now(sim) / 1e9, f ? f->name : "world", f ? f->doing : "", check, text);
-	_exit(NFS_SIM_FAILED);
+	_exit(SIM_SEEDS_FAILED);
 }
 
 void sim_bury(struct nfs_sim *sim, const struct nfs_fh *fh, uint64_t fileid)
@@ -334,7 +334,7 @@ static void world_init(struct nfs_sim *sim, uint64_t seed)
 		client_init(sim, &sim->clients[i], i);
 }
 
-void nfs_sim_run(uint64_t seed, struct nfs_sim_report *ret_report)
+static void sim_run(uint64_t seed, void *ret_report)
 {
 	struct nfs_sim *sim = calloc(1, sizeof(*sim));
 
@@ -346,7 +346,7 @@ void nfs_sim_run(uint64_t seed, struct nfs_sim_report *ret_report)
 	world_init(sim, seed);
 	store_run(&sim->store, sim_main, sim);
 	sim->report.hash = sim_reactor_trace_hash(sim->store.r) ^ sim_disk_trace_hash(sim->store.disks[0]);
-	*ret_report = sim->report;
+	memcpy(ret_report, &sim->report, sizeof(sim->report));
 	for (unsigned int i = 0; i < sim->nr_clients; i++)
 		client_free(&sim->clients[i]);
 	sim_net_free(sim->net);
@@ -354,3 +354,31 @@ void nfs_sim_run(uint64_t seed, struct nfs_sim_report *ret_report)
 	config_free(sim->config);
 	free(sim);
 }
+
+#define COUNT(text, field, unit) SIM_COUNT(text, struct nfs_sim_report, field, unit)
+
+static const struct sim_count counts[] = {
+	COUNT("s of their time", virtual_ns, NSEC_PER_SEC),
+	COUNT("steps", steps, 1),
+	COUNT("requests", requests, 1),
+	COUNT("compounds of several changes", chains, 1),
+	COUNT("kills", kills, 1),
+	COUNT("restarts", restarts, 1),
+	COUNT("client crashes", crashes, 1),
+	COUNT("cuts", cuts, 1),
+	COUNT("resets", resets, 1),
+	COUNT("slow disks", holds, 1),
+	COUNT("requests sent twice", duplicates, 1),
+	COUNT("connections dropped behind a request", drops, 1),
+	COUNT("answers from a slot", replays, 1),
+	COUNT("requests resumed after a kill", resumed, 1),
+	COUNT("locks lost", lost_locks, 1),
+};
+
+const struct sim_kind nfs_sim_kind = {
+	.run = sim_run,
+	.report_size = sizeof(struct nfs_sim_report),
+	.seconds_max = 300,
+	.counts = counts,
+	.nr_counts = ARRAY_SIZE(counts),
+};

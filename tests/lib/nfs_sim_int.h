@@ -102,6 +102,21 @@ struct sim_sign {
 	uint64_t size;
 };
 
+struct nfs_sim_report {
+	uint64_t hash; /* of all that happened: the same for the same seed */
+	uint64_t virtual_ns;
+	uint64_t steps;	   /* operations of fibers, with their checks */
+	uint64_t requests; /* that were answered */
+	uint64_t kills;	   /* of the server */
+	uint64_t restarts; /* the same, in peace */
+	uint64_t crashes;  /* of clients */
+	uint64_t cuts, resets, holds;
+	uint64_t duplicates, drops; /* of requests */
+	uint64_t replays, resumed;  /* that the server answered from a slot; that it went on with after a restart */
+	uint64_t chains;	    /* of several changes in one compound */
+	uint64_t lost_locks;	    /* taken from silent clients */
+};
+
 struct nfs_sim {
 	uint64_t seed;
 	struct dice dice;

@@ -27,7 +27,7 @@ static const char config_text[] = "listen = [ \"10.0.0.1:2049\" ];\n"
 
 void torture_sim_fail(const struct torture_sim *sim, const char *check, const char *fmt, ...)
 {
-	char text[TORTURE_SIM_TEXT];
+	char text[SIM_SEEDS_TEXT / 2];
 	va_list args;
 
 	va_start(args, fmt);
@@ -35,7 +35,7 @@ void torture_sim_fail(const struct torture_sim *sim, const char *check, const ch
 	va_end(args);
 	fprintf(stderr, "seed %llu, %.6f s: [%s] %s\n", (unsigned long long)sim->seed,
 		(double)reactor_now_ns(sim->r) / 1e9, check, text);
-	_exit(TORTURE_SIM_FAILED);
+	_exit(SIM_SEEDS_FAILED);
 }
 
 /* What the tester asks of its world. */
@@ -313,10 +313,10 @@ static void sim_judge(const struct torture_sim *sim)
 	for (unsigned int i = 0; i < report->nr_findings && i < 5; i++)
 		fprintf(stderr, "seed %llu: [%s] %s\n", (unsigned long long)sim->seed, report->findings[i].what,
 			report->findings[i].text);
-	_exit(TORTURE_SIM_FAILED);
+	_exit(SIM_SEEDS_FAILED);
 }
 
-void torture_sim_run(uint64_t seed, struct torture_sim_report *ret_report)
+static void sim_run(uint64_t seed, void *ret_report)
 {
 	struct torture_sim *sim = calloc(1, sizeof(*sim));
 
@@ -333,6 +333,47 @@ void torture_sim_run(uint64_t seed, struct torture_sim_report *ret_report)
 		sim->report.conflicts += sim_reserve_conflicts(sim->disks[i].sr);
 	}
 	sim_judge(sim);
-	*ret_report = sim->report;
+	memcpy(ret_report, &sim->report, sizeof(sim->report));
 	sim_release(sim);
 }
+
+#define COUNT(text, field, unit) SIM_COUNT(text, struct torture_sim_report, field, unit)
+
+static const struct sim_count counts[] = {
+	COUNT("s of their time", torture.virtual_ns, NSEC_PER_SEC),
+	COUNT("steps", torture.steps, 1),
+	COUNT("writes", torture.writes, 1),
+	COUNT("reads", torture.reads, 1),
+	COUNT("blocks read back", torture.blocks, 1),
+	COUNT("LAYOUTGETs", torture.pnfs.gets, 1),
+	COUNT("LAYOUTCOMMITs", torture.pnfs.commits, 1),
+	COUNT("LAYOUTRETURNs", torture.pnfs.returns, 1),
+	COUNT("recalls", torture.pnfs.recalls, 1),
+	COUNT("direct reads", torture.pnfs.direct_reads, 1),
+	COUNT("direct writes", torture.pnfs.direct_writes, 1),
+	COUNT("reads by the server", torture.pnfs.server_reads, 1),
+	COUNT("writes by the server", torture.pnfs.server_writes, 1),
+	COUNT("requests refused by disks", conflicts, 1),
+	COUNT("late writes refused", torture.late_refused, 1),
+	COUNT("times that a host misbehaved", torture.misbehaved, 1),
+	COUNT("times that a host began anew", torture.losses, 1),
+	COUNT("layouts revoked", revoked, 1),
+	COUNT("fences", fences, 1),
+	COUNT("kills", kills, 1),
+	COUNT("power outages", outages, 1),
+	COUNT("restarts", restarts, 1),
+	COUNT("host crashes", crashes, 1),
+	COUNT("cuts", cuts, 1),
+	COUNT("resets", resets, 1),
+	COUNT("slow disks", holds, 1),
+	COUNT("times that nobody could be fenced", unfenced, 1),
+	COUNT("disks added", grown, 1),
+};
+
+const struct sim_kind torture_sim_kind = {
+	.run = sim_run,
+	.report_size = sizeof(struct torture_sim_report),
+	.seconds_max = 120,
+	.counts = counts,
+	.nr_counts = ARRAY_SIZE(counts),
+};

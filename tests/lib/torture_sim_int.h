@@ -14,6 +14,7 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_reactor.h"
 #include "tests/sim/sim_reserve.h"
+#include "tools/torture.h"
 
 #define TORTURE_SIM_DISKS_MAX 3
 #define TORTURE_SIM_LEASE_S   20
@@ -38,6 +39,14 @@ struct torture_sim_host {
 	struct torture_sim *sim;
 	unsigned int nr;
 	struct net *net; /* NULL: it has crashed */
+};
+
+struct torture_sim_report {
+	uint64_t hash;
+	struct torture_report torture;
+	uint64_t kills, outages, restarts, crashes, cuts, resets, holds, unfenced, grown;
+	uint64_t conflicts;			   /* requests that a disk refused */
+	uint64_t grants, recalls, revoked, fences; /* by the server's own count */
 };
 
 struct torture_sim {

@@ -224,41 +224,17 @@ static void plant(void)
 	canary = planted;
 }
 
-/* One of the first seeds must fail, by one of the checks in @checks: "[names][result]". */
-static void catch (enum canary which, const char *checks)
-{
-	char text[NFS_SIM_TEXT], check[32];
-	unsigned int others = 0;
-
-	planted = which;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		const char *at;
-
-		if (nfs_sim_fork(seed, plant, NULL, text))
-			continue;
-		print_message("%s\n", text);
-		at = strrchr(text, '[');
-		if (at && sscanf(at, "%30[^]]", check) == 1 && strstr(checks, check))
-			return;
-		others++;
-	}
-	fail_msg("not caught by %s in %u seeds, but %u times otherwise", checks, SEEDS, others);
-}
-
 static void test_none(void **state)
 {
-	char text[NFS_SIM_TEXT];
-
 	planted = CANARY_NONE;
-	for (uint64_t seed = 1; seed <= 10; seed++)
-		if (!nfs_sim_fork(seed, plant, NULL, text))
-			fail_msg("the wrappers alone are no bug: %s", text);
+	sim_seeds_test_harmless(&nfs_sim_kind, plant, 10);
 }
 
 #define CANARY(name, which, checks)                                                                                  \
 	static void name(void **state)                                                                               \
 	{                                                                                                            \
-		catch (which, checks);                                                                               \
+		planted = which;                                                                                     \
+		sim_seeds_test_caught(&nfs_sim_kind, plant, SEEDS, checks);                                          \
 	}
 
 CANARY(test_early, CANARY_EARLY, "[home][result][names][change][handle]")

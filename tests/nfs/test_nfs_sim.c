@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -16,43 +15,14 @@
 
 #define SEEDS 200
 
-static uint64_t env(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static void test_seeds(void **state)
 {
-	uint64_t first = env("LAMINA_SEED", 1);
-
-	assert_int_equal(nfs_sim_many(first, env("LAMINA_SEEDS", getenv("LAMINA_SEED") ? 1 : SEEDS)), 0);
-}
-
-/* Other addresses: nothing may depend on them. */
-static void shift_memory(void)
-{
-	for (unsigned int i = 1; i < 500; i++) {
-		void *volatile unused = malloc(i * 24);
-
-		(void)unused;
-	}
+	sim_seeds_test(&nfs_sim_kind, 1, SEEDS);
 }
 
 static void test_repeats(void **state)
 {
-	uint64_t seed = env("LAMINA_SEED", 7);
-	struct nfs_sim_report a, b, other;
-	char text[NFS_SIM_TEXT];
-
-	if (!nfs_sim_fork(seed, NULL, &a, text) || !nfs_sim_fork(seed, shift_memory, &b, text) ||
-	    !nfs_sim_fork(seed + 1, NULL, &other, text))
-		fail_msg("%s", text);
-	print_message("seed %llu: trace %016llx\n", (unsigned long long)seed, (unsigned long long)a.hash);
-	assert_int_equal(a.hash, b.hash);
-	assert_int_equal(a.requests, b.requests);
-	assert_int_not_equal(a.hash, other.hash);
+	sim_seeds_test_repeats(&nfs_sim_kind);
 }
 
 int main(void)

@@ -162,43 +162,17 @@ static void plant(void)
 	canary = planted;
 }
 
-/* One of the first seeds must fail, by one of the findings in @kinds: "[lost][stale]". */
-static void catch (enum canary which, const char *kinds)
-{
-	char text[TORTURE_SIM_TEXT], kind[32];
-	unsigned int others = 0;
-
-	planted = which;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		const char *at;
-
-		if (torture_sim_fork(seed, plant, NULL, text))
-			continue;
-		at = strchr(text, '[');
-		if (at && sscanf(at, "%30[^]]", kind) == 1 && strstr(kinds, kind)) {
-			print_message("%.*s\n", (int)strcspn(text, "\n"), text);
-			return;
-		}
-		others++;
-		print_message("otherwise: %.*s\n", (int)strcspn(text, "\n"), text);
-	}
-	fail_msg("not caught by %s in %u seeds, but %u times otherwise", kinds, SEEDS, others);
-}
-
 static void test_none(void **state)
 {
-	char text[TORTURE_SIM_TEXT];
-
 	planted = CANARY_NONE;
-	for (uint64_t seed = 1; seed <= 5; seed++)
-		if (!torture_sim_fork(seed, plant, NULL, text))
-			fail_msg("the wrappers alone are no bug: %s", text);
+	sim_seeds_test_harmless(&torture_sim_kind, plant, 5);
 }
 
-#define CANARY(name, which, kinds)                                                                                   \
+#define CANARY(name, which, checks)                                                                                  \
 	static void name(void **state)                                                                               \
 	{                                                                                                            \
-		catch (which, kinds);                                                                                \
+		planted = which;                                                                                     \
+		sim_seeds_test_caught(&torture_sim_kind, plant, SEEDS, checks);                                      \
 	}
 
 CANARY(test_early, CANARY_EARLY, "[lost][stale][io][fence][misplaced]")
