@@ -49,7 +49,8 @@ static void worker_start(struct worker *w, const struct sim_kind *kind, uint64_t
 		abort();
 	if (w->pid > 0)
 		return;
-	dup2(fileno(w->words), STDERR_FILENO);
+	if (!getenv("LAMINA_SIM_LOG")) /* whoever wants the log wants all of it */
+		dup2(fileno(w->words), STDERR_FILENO);
 	alarm(kind->seconds_max);
 	if (before)
 		before();

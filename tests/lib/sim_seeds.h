@@ -41,7 +41,8 @@ struct sim_kind {
 /*
  * Run @seed in a child and wait.  False: it failed or died.  @before, which may be NULL, is called in the child
  * first;
- * @ret_report may be NULL; @ret_text, SIM_SEEDS_TEXT bytes, gets the child's last words.
+ * @ret_report may be NULL; @ret_text, SIM_SEEDS_TEXT bytes, gets the child's last words (with LAMINA_SIM_LOG they
+ * stay on standard error).
  */
 bool sim_seeds_fork(const struct sim_kind *kind, uint64_t seed, void (*before)(void), void *ret_report,
 		    char *ret_text);

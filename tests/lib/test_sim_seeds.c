@@ -114,6 +114,26 @@ static void test_last_words(void **state)
 	assert_string_equal(text + strlen(text) - strlen(last), last);
 }
 
+/* LAMINA_SIM_LOG shows all that is said, not only the end. */
+static void test_log(void **state)
+{
+	int kept = dup(STDERR_FILENO);
+	FILE *log = tmpfile();
+	char text[SIM_SEEDS_TEXT], line[64] = "";
+
+	assert_non_null(log);
+	dup2(fileno(log), STDERR_FILENO);
+	setenv("LAMINA_SIM_LOG", "1", 1);
+	assert_false(sim_seeds_fork(&toy, SEED_TALKS, NULL, NULL, text));
+	unsetenv("LAMINA_SIM_LOG");
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	rewind(log);
+	assert_non_null(fgets(line, sizeof(line), log));
+	assert_memory_equal(line, "word 0 word 1 ", 14);
+	fclose(log);
+}
+
 static void test_caught(void **state)
 {
 	sim_seeds_test_caught(&toy, plant, 3, "[other][planted]");
@@ -127,6 +147,7 @@ int main(void)
 		cmocka_unit_test(test_fails),
 		cmocka_unit_test(test_fail_among_many),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_caught),
 	};
 
