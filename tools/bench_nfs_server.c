@@ -14,14 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dev/fiber.h"
 #include "dev/reactor.h"
 #include "tools/ask.h"
 #include "tools/bench_nfs.h"
 #include "tools/spawn.h"
-
-#define UP_TRIES_MAX 1500
-#define UP_TRY_NS    (20 * 1000000ull)
 
 int bench_nfs_server_parse(const char *text, struct bench_nfs_server *server)
 {
@@ -49,14 +45,11 @@ static int volume_make(const struct bench_nfs *b, const struct bench_nfs_server 
 {
 	char volume[PATH_MAX], log[PATH_MAX], size[32];
 	const char *argv[] = { "lamina", "format", "-q", "--size", size, volume, NULL };
-	pid_t pid = 0;
-	int err;
 
 	file_path(s, "volume", volume);
 	file_path(s, "log", log);
 	snprintf(size, sizeof(size), "%" PRIu64, b->opt->size);
-	err = spawn_lamina(argv, log, &pid);
-	return err ? err : spawn_wait(pid);
+	return spawn_run(argv, log);
 }
 
 static int config_make(const struct bench_nfs_server *s)
@@ -83,22 +76,6 @@ static int config_make(const struct bench_nfs_server *s)
 	return fclose(out) == 0 ? 0 : -errno;
 }
 
-/* A port of this machine that is free, or was a moment ago. */
-static int port_find(const struct bench_nfs *b, struct sock_addr *ret_addr)
-{
-	struct listener *l;
-	struct sock_addr any;
-	int err = sock_addr_parse("127.0.0.1:0", &any);
-
-	if (!err)
-		err = net_listen(b->net, &any, &l);
-	if (err)
-		return err;
-	*ret_addr = l->addr;
-	listener_close(l);
-	return 0;
-}
-
 struct wait_up {
 	const struct bench_nfs *b;
 	const struct bench_nfs_server *server;
@@ -107,21 +84,8 @@ struct wait_up {
 static FIBER_FN int wait_up(void *arg)
 {
 	const struct wait_up *up = arg;
-	int err = -ETIMEDOUT;
 
-	for (unsigned int i = 0; i < UP_TRIES_MAX; i++) {
-		struct sock *sock;
-
-		err = net_connect(up->b->net, &up->server->addr, &sock);
-		if (!err) {
-			sock_close(sock);
-			return 0;
-		}
-		if (waitpid((pid_t)up->server->pid, NULL, WNOHANG) != 0)
-			return -ESRCH;
-		fiber_sleep_ns(UP_TRY_NS);
-	}
-	return err;
+	return spawn_await((pid_t)up->server->pid, up->b->net, &up->server->addr);
 }
 
 static int serve_start(struct bench_nfs *b, struct bench_nfs_server *s)
@@ -139,8 +103,10 @@ static int serve_start(struct bench_nfs *b, struct bench_nfs_server *s)
 		return err;
 	s->pid = (unsigned long)pid;
 	err = reactor_run(b->reactor, wait_up, &up);
-	if (err == -ESRCH)
+	if (err == -ECHILD) {
+		waitpid(pid, NULL, 0);
 		s->pid = 0;
+	}
 	return err;
 }
 
@@ -166,7 +132,7 @@ int bench_nfs_server_start(struct bench_nfs *b, struct bench_nfs_server *s)
 	/* Where the path is too long for a socket there is none, and the journal's numbers are unknown. */
 	if (strlen(s->dir) + sizeof("/control") <= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		snprintf(s->control, sizeof(s->control), "%.400s/control", s->dir);
-	err = port_find(b, &s->addr);
+	err = spawn_find_port(b->net, &s->addr);
 	if (!err)
 		err = volume_make(b, s);
 	if (!err)
