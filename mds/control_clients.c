@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/fiber.h"
 #include "mds/client.h"
 #include "mds/conn.h"
 #include "mds/control_int.h"
@@ -17,7 +16,6 @@
 #include "mds/layout.h"
 #include "mds/session.h"
 
-#define AT_ONCE	    16 /* clients between two turns of others */
 #define DETOURS_MAX 16 /* that status shows */
 #define NS	    1e9
 
@@ -209,33 +207,34 @@ static uint64_t *ids_of(const struct mds *mds, size_t *ret_nr)
 	return ids;
 }
 
+struct ids {
+	const struct mds *mds;
+	const uint64_t *list;
+};
+
+static struct json_object *client_element(const void *arg, size_t i)
+{
+	const struct ids *ids = arg;
+	const struct client *client = find(ids->mds, ids->list[i]);
+
+	return client ? client_json(ids->mds, client) : NULL;
+}
+
 FIBER_FN void control_clients(const struct control_options *opt, struct control_out *out)
 {
 	const struct mds *mds = opt->mds;
-	bool first = true;
 	size_t nr = 0;
-	uint64_t *ids = ids_of(mds, &nr);
+	uint64_t *list = ids_of(mds, &nr);
+	struct ids ids = { mds, list };
 	char text[64];
 
-	if (!ids) {
+	if (!list) {
 		control_out_error(out, "no memory");
 		return;
 	}
-	snprintf(text, sizeof(text), "{\"lease_seconds\":%" PRIu64 ",\"clients\":[", mds->config->lease_seconds);
+	snprintf(text, sizeof(text), "{\"lease_seconds\":%" PRIu64 ",\"clients\":", mds->config->lease_seconds);
 	control_out_text(out, text);
-	for (size_t i = 0; i < nr && !out->err; i++) {
-		const struct client *client = find(mds, ids[i]);
-		struct json_object *o = client ? client_json(mds, client) : NULL;
-
-		if (o) {
-			control_out_text(out, first ? "" : ",");
-			control_out_json(out, o);
-			json_object_put(o);
-			first = false;
-		}
-		if (i % AT_ONCE == AT_ONCE - 1)
-			fiber_yield();
-	}
-	control_out_text(out, "]}");
-	free(ids);
+	control_out_list(out, nr, client_element, &ids);
+	control_out_text(out, "}");
+	free(list);
 }

@@ -22,6 +22,12 @@ struct control_out {
 
 FIBER_FN void control_out_text(struct control_out *out, const char *text);
 FIBER_FN void control_out_json(struct control_out *out, struct json_object *o);
+/*
+ * An array of @nr elements; others get their turn between.  One that is gone by then is left out: @element gives
+ * NULL.
+ */
+FIBER_FN void control_out_list(struct control_out *out, size_t nr,
+			       struct json_object *(*element)(const void *arg, size_t i), const void *arg);
 FIBER_FN void control_out_flush(struct control_out *out);
 /* {"error": "..."} */
 FIBER_FN void control_out_error(struct control_out *out, const char *text);

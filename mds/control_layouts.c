@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/fiber.h"
 #include "extent/name.h"
 #include "mds/control_int.h"
 #include "mds/layout.h"
-
-#define AT_ONCE 16 /* layouts between two turns of others */
 
 /* A layout, in the order in which they are told. */
 struct place {
@@ -176,37 +173,39 @@ static FIBER_FN int find_file(struct fs *fs, const char *file, uint64_t *ret_ino
 	return err;
 }
 
+struct places {
+	const struct mds *mds;
+	const struct place *list;
+};
+
+static struct json_object *layout_element(const void *arg, size_t i)
+{
+	const struct places *places = arg;
+	const struct layout *layout = layout_at(places->mds, places->list[i].number);
+
+	return layout ? layout_json(places->mds, layout) : NULL;
+}
+
 FIBER_FN void control_layouts(const struct control_options *opt, const char *file, struct control_out *out)
 {
 	const struct mds *mds = opt->mds;
-	struct place *places;
+	struct places places = { .mds = mds };
+	struct place *list;
 	uint64_t ino = 0;
-	bool first = true;
 	size_t nr = 0;
 
 	if (file && find_file(mds->fs, file, &ino) != 0) {
 		control_out_error(out, "there is no such file on the volume");
 		return;
 	}
-	places = places_of(mds, ino, &nr);
-	if (!places) {
+	list = places_of(mds, ino, &nr);
+	if (!list) {
 		control_out_error(out, "no memory");
 		return;
 	}
-	control_out_text(out, "{\"layouts\":[");
-	for (size_t i = 0; i < nr && !out->err; i++) {
-		const struct layout *layout = layout_at(mds, places[i].number);
-		struct json_object *o = layout ? layout_json(mds, layout) : NULL;
-
-		if (o) {
-			control_out_text(out, first ? "" : ",");
-			control_out_json(out, o);
-			json_object_put(o);
-			first = false;
-		}
-		if (i % AT_ONCE == AT_ONCE - 1)
-			fiber_yield();
-	}
-	control_out_text(out, "]}");
-	free(places);
+	places.list = list;
+	control_out_text(out, "{\"layouts\":");
+	control_out_list(out, nr, layout_element, &places);
+	control_out_text(out, "}");
+	free(list);
 }

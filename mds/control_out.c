@@ -5,8 +5,11 @@
  */
 #include <string.h>
 
+#include "dev/fiber.h"
 #include "dev/sock.h"
 #include "mds/control_int.h"
+
+#define AT_ONCE 16 /* elements of a list between two turns of others */
 
 FIBER_FN void control_out_flush(struct control_out *out)
 {
@@ -37,6 +40,27 @@ FIBER_FN void control_out_json(struct control_out *out, struct json_object *o)
 {
 	control_out_text(out,
 			 json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+FIBER_FN void control_out_list(struct control_out *out, size_t nr,
+			       struct json_object *(*element)(const void *arg, size_t i), const void *arg)
+{
+	bool first = true;
+
+	control_out_text(out, "[");
+	for (size_t i = 0; i < nr && !out->err; i++) {
+		struct json_object *o = element(arg, i);
+
+		if (o) {
+			control_out_text(out, first ? "" : ",");
+			control_out_json(out, o);
+			json_object_put(o);
+			first = false;
+		}
+		if (i % AT_ONCE == AT_ONCE - 1)
+			fiber_yield();
+	}
+	control_out_text(out, "]");
 }
 
 FIBER_FN void control_out_error(struct control_out *out, const char *text)
