@@ -13,22 +13,7 @@
 
 #include "mds/ops.h"
 #include "proto/wire_compound.h"
-
-static char *read_doc(void)
-{
-	size_t root = strlen(__FILE__) - strlen("tests/mds/test_served.c"), len;
-	char path[4096], *text = calloc(1, 1 << 20);
-	FILE *in;
-
-	snprintf(path, sizeof(path), "%.*sdocs/protocol.md", (int)root, __FILE__);
-	in = fopen(path, "r");
-	assert_non_null(in);
-	assert_non_null(text);
-	len = fread(text, 1, (1 << 20) - 1, in);
-	assert_in_range(len, 1, (1 << 20) - 2);
-	fclose(in);
-	return text;
-}
+#include "tests/lib/protocol_doc.h"
 
 /* Whether the row of @name ends with this state. */
 static bool row_says(const char *doc, const char *name, uint32_t nr, const char *state)
@@ -47,7 +32,7 @@ static bool row_says(const char *doc, const char *name, uint32_t nr, const char 
 
 static void test_operations(void **state)
 {
-	char *doc = read_doc();
+	char *doc = protocol_doc_read();
 
 	for (uint32_t nr = 0; nr <= OP_REMOVEXATTR; nr++) {
 		bool served;

@@ -13,22 +13,7 @@
 
 #include "proto/wire_attr.h"
 #include "proto/wire_compound.h"
-
-static char *read_doc(void)
-{
-	size_t root = strlen(__FILE__) - strlen("tests/proto/test_protocol.c"), len;
-	char path[4096], *text = calloc(1, 1 << 20);
-	FILE *in;
-
-	snprintf(path, sizeof(path), "%.*sdocs/protocol.md", (int)root, __FILE__);
-	in = fopen(path, "r");
-	assert_non_null(in);
-	assert_non_null(text);
-	len = fread(text, 1, (1 << 20) - 1, in);
-	assert_in_range(len, 1, (1 << 20) - 2);
-	fclose(in);
-	return text;
-}
+#include "tests/lib/protocol_doc.h"
 
 static int expect_row(const char *doc, const char *name, uint32_t nr)
 {
@@ -52,7 +37,7 @@ static int count_rows(const char *doc)
 
 static void test_rows(void **state)
 {
-	char *doc = read_doc();
+	char *doc = protocol_doc_read();
 	int rows = 3; /* heads */
 
 	for (uint32_t op = 0; op < 200; op++) {
