@@ -4,6 +4,7 @@
 #include "tests/lib/program.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,13 +45,26 @@ int program_run(const char *args_fmt, ...)
 	va_start(ap, args_fmt);
 	vsnprintf(args, sizeof(args), args_fmt, ap);
 	va_end(ap);
-	snprintf(command, sizeof(command), "'%s' %s 2>&1", path, args);
+	snprintf(command, sizeof(command), "'%s' 2>&1 %s", path, args);
 	pipe = popen(command, "r");
 	assert(pipe);
 	n = fread(program_output, 1, sizeof(program_output) - 1, pipe);
 	program_output[n] = '\0';
 	status = pclose(pipe);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+unsigned int program_port(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert(fd >= 0);
+	if (bind(fd, (struct sockaddr *)&addr, len) || getsockname(fd, (struct sockaddr *)&addr, &len))
+		abort();
+	close(fd);
+	return ntohs(addr.sin_port);
 }
 
 pid_t program_start(const char *output, const char *args_fmt, ...)

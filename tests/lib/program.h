@@ -8,12 +8,15 @@
 
 #include "dev/base.h"
 
-#define PROGRAM_OUTPUT_MAX 65536
+#define PROGRAM_OUTPUT_MAX 262144
 
 /* What the last run wrote to both outputs. */
 extern char program_output[PROGRAM_OUTPUT_MAX];
 
-/* Run `lamina ARGS` in a shell; the exit code, or -1 if a signal ended it.  Fails the test if it cannot be run. */
+/*
+ * Run `lamina ARGS` in a shell; the exit code, or -1 if a signal ended it.  Fails the test if it cannot be run.
+ * "2>/dev/null" behind ARGS leaves standard error out.
+ */
 int program_run(const char *args_fmt, ...) PRINTF_FMT(1, 2);
 /* Whether the last output has @text in it; if not, says what it is. */
 bool program_said(const char *text);
@@ -27,6 +30,9 @@ pid_t program_start(const char *output, const char *args_fmt, ...) PRINTF_FMT(2,
 bool program_awaits(const char *output, const char *text);
 /* Send @signal (0: none) and wait for its end: the exit code, or minus the signal that ended it. */
 int program_end(pid_t pid, int signal);
+
+/* A port of this machine that is free, or was a moment ago. */
+unsigned int program_port(void);
 
 /* A directory of the test's own, made once, removed with all in it by program_clean(). */
 const char *program_dir(void);

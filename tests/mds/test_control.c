@@ -24,6 +24,7 @@
 #include "mds/layout.h"
 #include "mds/session.h"
 #include "tests/lib/check.h"
+#include "tests/lib/member.h"
 #include "tests/lib/store.h"
 #include "tests/sim/sim_net.h"
 
@@ -186,14 +187,6 @@ static FIBER_FN struct json_object *ask(struct world *w, const char *request)
 	o = json_tokener_parse(w->answer);
 	CHECK(o != NULL);
 	return o;
-}
-
-static struct json_object *member(struct json_object *o, const char *name)
-{
-	struct json_object *m = NULL;
-
-	CHECK(json_object_object_get_ex(o, name, &m));
-	return m;
 }
 
 static uint64_t number(struct json_object *o, const char *name)

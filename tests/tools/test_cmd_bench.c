@@ -14,69 +14,49 @@
 #include <json-c/json.h>
 
 #include "dev/base.h"
+#include "tests/lib/member.h"
+#include "tests/lib/program.h"
 
-#define OUTPUT_MAX 65536
-
-static char program[4096];
 static char dir[] = "/var/tmp/test-bench-XXXXXX";
-static char output[OUTPUT_MAX];
 
-/* Returns the exit code. */
+/* Returns the exit code; program_output has what is not told to a person meanwhile. */
 static int run(const char *args)
 {
-	char command[8192];
-	FILE *pipe;
-	int status;
-
-	snprintf(command, sizeof(command), "%s bench %s 2>/dev/null", program, args);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	output[fread(output, 1, sizeof(output) - 1, pipe)] = '\0';
-	status = pclose(pipe);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static struct json_object *get(struct json_object *from, const char *key)
-{
-	struct json_object *value;
-
-	assert_true(json_object_object_get_ex(from, key, &value));
-	return value;
+	return program_run("bench %s 2>/dev/null", args);
 }
 
 static void assert_load(struct json_object *load)
 {
-	assert_true(json_object_get_double(get(load, "rate_per_s")) > 0);
-	assert_true(json_object_get_double(get(load, "p50_us")) > 0);
-	assert_true(json_object_get_double(get(load, "max_us")) >= json_object_get_double(get(load, "p99_us")));
+	assert_true(json_object_get_double(member(load, "rate_per_s")) > 0);
+	assert_true(json_object_get_double(member(load, "p50_us")) > 0);
+	assert_true(json_object_get_double(member(load, "max_us")) >= json_object_get_double(member(load, "p99_us")));
 }
 
-/* How many loads of the output have this name; each of them must have run. */
+/* How many loads of the program_output have this name; each of them must have run. */
 static unsigned int count_loads(struct json_object *top, const char *name)
 {
-	struct json_object *loads = get(top, "loads");
+	struct json_object *loads = member(top, "loads");
 	unsigned int nr = 0;
 
 	for (size_t i = 0; i < json_object_array_length(loads); i++) {
 		struct json_object *load = json_object_array_get_idx(loads, i);
 
 		assert_load(load);
-		nr += strcmp(json_object_get_string(get(load, "name")), name) == 0;
+		nr += strcmp(json_object_get_string(member(load, "name")), name) == 0;
 	}
 	return nr;
 }
 
 static unsigned int count_facts(struct json_object *top, const char *what)
 {
-	struct json_object *facts = get(top, "facts");
+	struct json_object *facts = member(top, "facts");
 	unsigned int nr = 0;
 
 	for (size_t i = 0; i < json_object_array_length(facts); i++) {
 		struct json_object *fact = json_object_array_get_idx(facts, i);
 
-		assert_true(json_object_get_double(get(fact, "value")) >= 0);
-		nr += strcmp(json_object_get_string(get(fact, "what")), what) == 0;
+		assert_true(json_object_get_double(member(fact, "value")) >= 0);
+		nr += strcmp(json_object_get_string(member(fact, "what")), what) == 0;
 	}
 	return nr;
 }
@@ -89,7 +69,7 @@ static void test_all_parts(void **state)
 	snprintf(args, sizeof(args),
 		 "store --dir %s --size 64G --seconds 0.15 --repeats 1 --files 500 --limit 1000 --json", dir);
 	assert_int_equal(run(args), 0);
-	top = json_tokener_parse(output);
+	top = json_tokener_parse(program_output);
 	assert_non_null(top);
 	assert_int_equal(count_loads(top, "raw"), 5);
 	assert_int_equal(count_loads(top, "store"), 4);
@@ -112,17 +92,8 @@ static void test_wrong_calls(void **state)
 	assert_int_equal(run("store --dir /nonexistent --only raw --seconds 0.01 --repeats 1"), 1);
 }
 
-/* The program lies one directory above the tests. */
 static int prepare(void **state)
 {
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 16);
-	char *slash;
-
-	assert_true(n > 0);
-	program[n] = '\0';
-	slash = strrchr(program, '/');
-	assert_non_null(slash);
-	snprintf(slash, 16, "/../lamina");
 	return mkdtemp(dir) ? 0 : -1;
 }
 

@@ -14,43 +14,24 @@
 #include <json-c/json.h>
 
 #include "dev/base.h"
+#include "tests/lib/member.h"
+#include "tests/lib/program.h"
 #include "tools/bench_nfs.h"
 
-#define OUTPUT_MAX 262144
 /* Small and short. */
 #define SMALL "--size 4G --files 64 --data 16M --seconds 0.05 --repeats 1"
 
-static char program[4096];
 static char dir[] = "/var/tmp/test-bench-nfs-XXXXXX";
-static char output[OUTPUT_MAX];
 
-/* Returns the exit code. */
+/* Returns the exit code; program_output has what is not told to a person meanwhile. */
 static int run(const char *args)
 {
-	char command[8192];
-	FILE *pipe;
-	int status;
-
-	snprintf(command, sizeof(command), "%s bench nfs %s 2>/dev/null", program, args);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	output[fread(output, 1, sizeof(output) - 1, pipe)] = '\0';
-	status = pclose(pipe);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static struct json_object *get(struct json_object *from, const char *key)
-{
-	struct json_object *value;
-
-	assert_true(json_object_object_get_ex(from, key, &value));
-	return value;
+	return program_run("bench nfs %s 2>/dev/null", args);
 }
 
 static double number(struct json_object *from, const char *key)
 {
-	return json_object_get_double(get(from, key));
+	return json_object_get_double(member(from, key));
 }
 
 static struct json_object *measure(const char *more)
@@ -60,27 +41,27 @@ static struct json_object *measure(const char *more)
 
 	snprintf(args, sizeof(args), "--dir %s --json " SMALL " %s", dir, more);
 	assert_int_equal(run(args), 0);
-	top = json_tokener_parse(output);
+	top = json_tokener_parse(program_output);
 	assert_non_null(top);
 	return top;
 }
 
-/* How many loads of the output are of this work; each of them must have run. */
+/* How many loads of the program_output are of this work; each of them must have run. */
 static unsigned int count_loads(struct json_object *top, const char *work)
 {
-	struct json_object *loads = get(top, "loads");
+	struct json_object *loads = member(top, "loads");
 	unsigned int nr = 0;
 
 	for (size_t i = 0; i < json_object_array_length(loads); i++) {
 		struct json_object *load = json_object_array_get_idx(loads, i);
 
-		if (strcmp(json_object_get_string(get(load, "work")), work) != 0)
+		if (strcmp(json_object_get_string(member(load, "work")), work) != 0)
 			continue;
 		assert_true(number(load, "rate_per_s") > 0);
 		assert_true(number(load, "p50_us") > 0);
 		assert_true(number(load, "p99_us") >= number(load, "p50_us"));
-		assert_non_null(get(load, "server_cpu_us"));
-		assert_non_null(get(load, "journal_bytes"));
+		assert_non_null(member(load, "server_cpu_us"));
+		assert_non_null(member(load, "journal_bytes"));
 		nr++;
 	}
 	return nr;
@@ -88,12 +69,12 @@ static unsigned int count_loads(struct json_object *top, const char *work)
 
 static struct json_object *first_load(struct json_object *top, const char *work)
 {
-	struct json_object *loads = get(top, "loads");
+	struct json_object *loads = member(top, "loads");
 
 	for (size_t i = 0; i < json_object_array_length(loads); i++) {
 		struct json_object *load = json_object_array_get_idx(loads, i);
 
-		if (strcmp(json_object_get_string(get(load, "work")), work) == 0)
+		if (strcmp(json_object_get_string(member(load, "work")), work) == 0)
 			return load;
 	}
 	fail();
@@ -112,7 +93,7 @@ static void test_all_works(void **state)
 
 	for (unsigned int i = 0; i < bench_nfs_nr_works; i++)
 		assert_int_equal(count_loads(top, bench_nfs_works[i].name), bench_nfs_works[i].in_dirs ? 4 : 2);
-	assert_true(number(get(top, "store"), "rate_per_s") > 0);
+	assert_true(number(member(top, "store"), "rate_per_s") > 0);
 	/* What is made durable is in the journal; a file that is made more so. */
 	assert_true(number(first_load(top, "create"), "journal_bytes") > 100);
 	assert_true(number(first_load(top, "readdir"), "entries_per_s") > 0);
@@ -135,7 +116,7 @@ static void test_sessions(void **state)
 
 static void test_targets(void **state)
 {
-	struct json_object *top = measure("--outstanding 64 create"), *targets = get(top, "targets");
+	struct json_object *top = measure("--outstanding 64 create"), *targets = member(top, "targets");
 
 	assert_int_equal(json_object_array_length(targets), 1);
 	assert_true(number(json_object_array_get_idx(targets, 0), "measured") > 0);
@@ -145,7 +126,7 @@ static void test_targets(void **state)
 static void test_layouts(void **state)
 {
 	struct json_object *top = measure("--no-store --outstanding 2 --extents 2000 --holders 1,5 layout-get");
-	struct json_object *gets = get(top, "layoutget"), *recalls = get(top, "recalls");
+	struct json_object *gets = member(top, "layoutget"), *recalls = member(top, "recalls");
 
 	assert_int_equal(json_object_array_length(gets), 2);
 	for (size_t i = 0; i < 2; i++)
@@ -155,7 +136,7 @@ static void test_layouts(void **state)
 	assert_int_equal(json_object_array_length(recalls), 4);
 	assert_true(number(json_object_array_get_idx(recalls, 3), "holders") == 5);
 	assert_true(number(json_object_array_get_idx(recalls, 3), "ms") >= BENCH_NFS_ANSWER_MS);
-	assert_int_equal(json_object_array_length(get(top, "targets")), 2);
+	assert_int_equal(json_object_array_length(member(top, "targets")), 2);
 	json_object_put(top);
 	assert_dir_is_empty();
 }
@@ -166,7 +147,7 @@ static void test_text(void **state)
 
 	snprintf(args, sizeof(args), "--dir %s --no-store " SMALL " --outstanding 2 remove", dir);
 	assert_int_equal(run(args), 0);
-	assert_non_null(strstr(output, "remove, many"));
+	assert_non_null(strstr(program_output, "remove, many"));
 }
 
 static void test_wrong_calls(void **state)
@@ -190,17 +171,8 @@ static void test_wrong_calls(void **state)
 	assert_dir_is_empty();
 }
 
-/* The program lies one directory above the tests. */
 static int prepare(void **state)
 {
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 16);
-	char *slash;
-
-	assert_true(n > 0);
-	program[n] = '\0';
-	slash = strrchr(program, '/');
-	assert_non_null(slash);
-	snprintf(slash, 16, "/../lamina");
 	return mkdtemp(dir) ? 0 : -1;
 }
 

@@ -26,23 +26,7 @@
 static char dir[64], conf[128], out[128], sock[128], volume[128];
 static unsigned int port;
 
-static FIBER_FN void choose_port(struct reactor *r)
-{
-	struct listener *l = NULL;
-	struct sock_addr addr;
-	struct net *net = NULL;
-	char text[SOCK_ADDR_TEXT_MAX];
-
-	CHECK_EQ(net_open(r, &net), 0);
-	CHECK_EQ(sock_addr_parse("127.0.0.1:0", &addr), 0);
-	CHECK_EQ(net_listen(net, &addr, &l), 0);
-	sock_addr_print(&l->addr, text);
-	port = (unsigned int)strtoul(strrchr(text, ':') + 1, NULL, 10);
-	listener_close(l);
-	net_close(net);
-}
-
-static FIBER_FN void prepare(struct reactor *r, const char *settings)
+static void prepare(const char *settings)
 {
 	FILE *f;
 
@@ -51,7 +35,7 @@ static FIBER_FN void prepare(struct reactor *r, const char *settings)
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(sock, sizeof(sock), "%s/control", dir);
 	snprintf(volume, sizeof(volume), "%s/volume", dir);
-	choose_port(r);
+	port = program_port();
 	f = fopen(conf, "w");
 	CHECK(f != NULL);
 	fprintf(f,
@@ -195,7 +179,7 @@ static FIBER_FN int keys_body(void *arg)
 	pid_t pid;
 
 	CHECK(v != NULL);
-	prepare(arg, "file_reservations = \"on\";");
+	prepare("file_reservations = \"on\";");
 	pid = serve();
 	CHECK(program_said("layouts: SCSI type"));
 	visit_begin(v, arg);
@@ -222,7 +206,7 @@ static FIBER_FN int time_body(void *arg)
 	pid_t pid;
 
 	CHECK(v != NULL);
-	prepare(arg, "block_wait_seconds = 1;");
+	prepare("block_wait_seconds = 1;");
 	pid = serve();
 	CHECK(program_said("layouts: block type"));
 	CHECK(program_said("it is a plain file"));
@@ -242,7 +226,7 @@ static FIBER_FN int patience_body(void *arg)
 	pid_t pid;
 
 	CHECK(v != NULL);
-	prepare(arg, "block_wait_seconds = 3600;");
+	prepare("block_wait_seconds = 3600;");
 	pid = serve();
 	visit_begin(v, arg);
 	/* The answer does not wait so long, and a server that stops does not either. */

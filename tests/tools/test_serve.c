@@ -23,29 +23,12 @@
 #include "dev/reactor.h"
 #include "dev/sock.h"
 #include "tests/lib/check.h"
+#include "tests/lib/member.h"
 #include "tests/lib/program.h"
 #include "tools/nfs_file.h"
 
 static char dir[64], conf[128], out[128], sock[128];
 static unsigned int port;
-
-static FIBER_FN int find_port(void *arg)
-{
-	struct reactor *r = arg;
-	struct listener *l = NULL;
-	struct sock_addr addr;
-	struct net *net = NULL;
-	char text[SOCK_ADDR_TEXT_MAX];
-
-	CHECK_EQ(net_open(r, &net), 0);
-	CHECK_EQ(sock_addr_parse("127.0.0.1:0", &addr), 0);
-	CHECK_EQ(net_listen(net, &addr, &l), 0);
-	sock_addr_print(&l->addr, text);
-	port = (unsigned int)strtoul(strrchr(text, ':') + 1, NULL, 10);
-	listener_close(l);
-	net_close(net);
-	return 0;
-}
 
 static int in_reactor(int (*fn)(void *arg))
 {
@@ -67,7 +50,7 @@ static void prepare(const char *settings)
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(sock, sizeof(sock), "%s/run/control", dir);
-	assert_int_equal(in_reactor(find_port), 0);
+	port = program_port();
 	f = fopen(conf, "w");
 	assert_non_null(f);
 	fprintf(f,
@@ -100,14 +83,6 @@ static struct json_object *answer(const char *command)
 	o = json_tokener_parse(program_output);
 	CHECK(o != NULL);
 	return o;
-}
-
-static struct json_object *member(struct json_object *o, const char *name)
-{
-	struct json_object *m = NULL;
-
-	CHECK(json_object_object_get_ex(o, name, &m));
-	return m;
 }
 
 static uint64_t now_of(struct json_object *o, const char *name)

@@ -56,19 +56,6 @@ static uint64_t resident(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int find_port(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-	port = ntohs(addr.sin_port);
-	return close(fd);
-}
-
 static int start(void **state)
 {
 	char conf[128];
@@ -76,7 +63,7 @@ static int start(void **state)
 
 	snprintf(conf, sizeof(conf), "%s/conf", program_dir());
 	snprintf(out, sizeof(out), "%s/out", program_dir());
-	find_port();
+	port = program_port();
 	f = fopen(conf, "w");
 	assert_non_null(f);
 	fprintf(f,
