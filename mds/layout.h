@@ -42,8 +42,8 @@ struct layout {
 	struct grants grants;
 	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
 	/* In memory only: */
-	bool recalled;			 /* a fiber is about it */
-	uint64_t told_ns;		 /* since then the client has said that it will return this; 0: no */
+	bool recalled;	  /* a fiber is about it */
+	uint64_t told_ns; /* since then the client has said that it will return this; 0: no */
 	uint64_t told_first, told_end;
 	bool is_ahead;			 /* it was granted more than was asked for while others had the file too */
 	uint64_t asked_first, asked_end; /* blocks: by the last LAYOUTGET that was granted */

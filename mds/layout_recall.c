@@ -16,19 +16,19 @@
 #include "mds/config.h"
 #include "mds/op_layout.h"
 
-#define RECALLS_MAX    1024u		   /* fibers */
-#define RECALLS_CLIENT 64u		   /* of them for one client: who is slow holds up nobody else's */
-#define RECALL_SOON_NS (LAYOUT_SEC_NS / 4) /* after NFS4ERR_DELAY and the like */
-#define PATIENT_DELAYS 4		   /* so many of these are believed */
-#define RECALL_LATE_NS LAYOUT_SEC_NS	   /* after answers that say nothing, and where there is no path */
-#define RECALL_SAVE_NS LAYOUT_SEC_NS	   /* a crash may make so much of the time come again */
+#define RECALLS_MAX    1024u		  /* fibers */
+#define RECALLS_CLIENT 64u		  /* of them for one client: who is slow holds up nobody else's */
+#define RECALL_SOON_NS (NSEC_PER_SEC / 4) /* after NFS4ERR_DELAY and the like */
+#define PATIENT_DELAYS 4		  /* so many of these are believed */
+#define RECALL_LATE_NS NSEC_PER_SEC	  /* after answers that say nothing, and where there is no path */
+#define RECALL_SAVE_NS NSEC_PER_SEC	  /* a crash may make so much of the time come again */
 /*
  * After NFS4_OK, at first and at most.  Linux keeps what it has written until it has committed it, and starts a
  * commit only when a recall comes: what was being written when the first one came is committed by the next one.  Else
  * two writers would wait for each other until one is fenced.
  */
-#define RECALL_TOLD_NS	   (LAYOUT_SEC_NS / 10)
-#define RECALL_TOLD_MAX_NS (3 * LAYOUT_SEC_NS)
+#define RECALL_TOLD_NS	   (NSEC_PER_SEC / 10)
+#define RECALL_TOLD_MAX_NS (3 * NSEC_PER_SEC)
 
 /* Layout @number is to be given back, as far as its recall_first and recall_end say. */
 struct recall {
@@ -54,13 +54,13 @@ struct round {
 
 static uint64_t recall_ns(const struct mds *mds)
 {
-	return mds->config->recall_seconds * LAYOUT_SEC_NS;
+	return mds->config->recall_seconds * NSEC_PER_SEC;
 }
 
 /* When the client's lease is over. */
 static uint64_t lease_end_ns(const struct round *round)
 {
-	return round->client->renewed_ns + round->range.mds->config->lease_seconds * LAYOUT_SEC_NS + 1;
+	return round->client->renewed_ns + round->range.mds->config->lease_seconds * NSEC_PER_SEC + 1;
 }
 
 /* The client will give it back. */

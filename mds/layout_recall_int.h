@@ -6,8 +6,6 @@
 
 #include "mds/layout_recall.h"
 
-#define LAYOUT_SEC_NS NSEC_PER_SEC
-
 /* Blocks [first, end) of one layout, which is found by its number: it may go at any time. */
 struct layout_range {
 	struct mds *mds;

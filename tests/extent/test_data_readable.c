@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New space that is zeros, or a copy, before anybody gets it: what becomes readable and what stays as it is, on devices that can
- * make zeros themselves and on others, through errors and power cuts; and that a commit which is lost loses nothing.
+ * New space that is zeros, or a copy, before anybody gets it: what becomes readable and what stays as it is, on
+ * devices that can make zeros themselves and on others, through errors and power cuts; and that a commit which is
+ * lost loses nothing.
  */
 
 #include <setjmp.h>

@@ -7,12 +7,29 @@ import time
 from guest_lib import same
 from guest_scenario import scenario
 
-MANY, FEW = 100_000, 4000  # with --long, and without
+MANY, FEW = 100_000, 2000  # with --long, and without
+WORKS = 4  # of each client at the same time: a change is durable before the next one begins
 
 
-def make(path, first, end):
-    for number in range(first, end):
+def make(path, names):
+    for number in names:
         os.symlink("nowhere", f"{path}/{number}")
+
+
+def remove(path, names):
+    for number in names:
+        os.unlink(f"{path}/{number}")
+
+
+def shared_out(clients, function, path, names):
+    """Each of the clients' works does it for some of the names."""
+    works = len(clients) * WORKS
+    return [clients[i % len(clients)].start(function, path, names[i::works]) for i in range(works)]
+
+
+def wait_all(works, limit):
+    for work in works:
+        work.wait(limit)
 
 
 def listed(path):
@@ -26,11 +43,6 @@ def check_all(path, count):
     same(listed(path) ^ set(range(count)), set(), f"names missing or too many in {path}")
 
 
-def remove_thirds(path, count):
-    for number in range(0, count, 3):
-        os.unlink(f"{path}/{number}")
-
-
 def check_the_rest(path, count, stop):
     """As long as others are removed: those that stay are there, once, each time.  How many times that was."""
     kept = {number for number in range(count) if number % 3}
@@ -41,35 +53,26 @@ def check_the_rest(path, count, stop):
     return rounds
 
 
-def remove(path, names):
-    for number in names:
-        os.unlink(f"{path}/{number}")
-
-
 @scenario()
 def test_names(world):
-    """100,000 names in one directory (4,000 without --long): made and listed by both clients, also while some are removed"""
+    """100,000 names in one directory (2,000 without --long): made and listed by both clients, also while some are removed"""
     count = MANY if world.long else FEW
     path, stop = f"{world.dir}/many", f"{world.dir}/stop"
     a, b = world.clients
     a.run(os.mkdir, path)
-    limit = 60 + count // 20
+    limit = 100 + count // 20
     began = time.monotonic()
-    works = [client.start(make, path, first, first + count // 2) for client, first in ((a, 0), (b, count // 2))]
-    for work in works:
-        work.wait(limit)
+    wait_all(shared_out((a, b), make, path, range(count)), limit)
     made = time.monotonic()
     world.drop_caches()
-    for client in world.clients:
+    for client in (a, b):
         client.run(check_all, path, count, limit=limit)
     world.note(f"{count} names made in {made - began:.0f} s, listed by both in {time.monotonic() - made:.0f} s")
-    removing = a.start(remove_thirds, path, count)
     looking = b.start(check_the_rest, path, count, stop)
-    removing.wait(limit)
+    wait_all(shared_out((a,), remove, path, range(0, count, 3)), limit)
     a.run(os.mkdir, stop)
     world.note(f"listed {looking.wait(limit)} times while a third of them was removed")
-    same(b.run(listed, path, limit=limit), {number for number in range(count) if number % 3}, "names that are left")
-    works = [client.start(remove, path, list(range(first, count, 3))) for client, first in ((a, 1), (b, 2))]
-    for work in works:
-        work.wait(limit)
+    left = [number for number in range(count) if number % 3]
+    same(b.run(listed, path, limit=limit), set(left), "names that are left")
+    wait_all(shared_out((a, b), remove, path, left), limit)
     b.run(os.rmdir, path)
