@@ -22,6 +22,8 @@
 /* A repeated request is known by so many bytes, and its length: to hash the data of a write would cost more than it
  * helps. */
 #define DIGEST_BYTES 4096u
+/* Of SEQUENCE as it is sent: its number, session, sequence id, slot, highest slot, sa_cachethis. */
+#define SEQUENCE_BYTES (4u + NFS4_SESSIONID_SIZE + 4 * 4u)
 
 static const struct wire_program program = { NFS4_PROGRAM, NFS_V4, NFS_V4, 2 };
 
@@ -55,11 +57,16 @@ static bool request_cred(struct compound *c, const struct wire_call *call)
 	return true;
 }
 
-static uint64_t request_digest(const struct compound *c, const uint8_t *args, uint32_t len)
+/*
+ * Of what follows SEQUENCE at @pos.  Not of SEQUENCE itself: Linux encodes a request anew to repeat it, and says what
+ * its highest slot is by then.
+ */
+static uint64_t request_digest(const struct compound *c, uint32_t pos)
 {
+	uint32_t begin = (uint32_t)min_u64(pos + SEQUENCE_BYTES, c->request_len), len = c->request_len - begin;
 	uint64_t seed = (uint64_t)c->cred.uid << 32 | len;
 
-	return XXH3_64bits_withSeed(args, min_u64(len, DIGEST_BYTES), seed);
+	return XXH3_64bits_withSeed(c->dec.buf + begin, min_u64(len, DIGEST_BYTES), seed);
 }
 
 static FIBER_FN nfsstat4 compound_run_all(struct compound *c)
@@ -111,7 +118,6 @@ static void reply_replay(struct compound *c, struct message *m)
 static FIBER_FN void serve_compound(struct compound *c, struct message *m, const struct wire_call *call)
 {
 	struct wire_reply reply = wire_reply_accepted(call->xid, SUCCESS);
-	uint32_t args_pos = wire_dec_pos(&c->dec);
 	nfsstat4 status;
 
 	c->mds->counts.requests++;
@@ -120,13 +126,13 @@ static FIBER_FN void serve_compound(struct compound *c, struct message *m, const
 		reply_header(c->conn, m, &reply);
 		return;
 	}
-	c->digest = request_digest(c, c->dec.buf + args_pos, c->request_len - args_pos);
 	if (wire_args_open(&c->in, &c->dec)) {
 		c->mds->counts.refused++;
 		reply = wire_reply_accepted(call->xid, GARBAGE_ARGS);
 		reply_header(c->conn, m, &reply);
 		return;
 	}
+	c->digest = request_digest(c, wire_dec_pos(&c->dec));
 	wire_enc_init(&c->enc, m->data, m->room);
 	if (wire_reply_put(&c->enc, &reply)) {
 		conn_cut(c->conn, "a reply that cannot be written");

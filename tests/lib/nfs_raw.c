@@ -82,10 +82,11 @@ FIBER_FN CREATE_SESSION4resok nfs_raw_session(struct nfs_test *t, struct nfs_con
 	return nfs_raw_create(t, conn, &identity->cred, &args, NFS4_OK);
 }
 
-static void begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid, bool cachethis)
+static void begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid, uint32_t highest,
+		  bool cachethis)
 {
 	SEQUENCE4args args = {
-		.sa_sequenceid = seqid, .sa_slotid = slot, .sa_highest_slotid = slot, .sa_cachethis = cachethis
+		.sa_sequenceid = seqid, .sa_slotid = slot, .sa_highest_slotid = highest, .sa_cachethis = cachethis
 	};
 
 	memcpy(args.sa_sessionid, sessionid, sizeof(args.sa_sessionid));
@@ -94,12 +95,18 @@ static void begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uint
 
 void nfs_raw_begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid)
 {
-	begin(t, sessionid, slot, seqid, true);
+	begin(t, sessionid, slot, seqid, slot, true);
+}
+
+void nfs_raw_begin_highest(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid,
+			   uint32_t highest)
+{
+	begin(t, sessionid, slot, seqid, highest, true);
 }
 
 void nfs_raw_begin_uncached(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid)
 {
-	begin(t, sessionid, slot, seqid, false);
+	begin(t, sessionid, slot, seqid, slot, false);
 }
 
 FIBER_FN void nfs_raw_sequence(struct nfs_test *t, struct nfs_conn *conn, const char *sessionid, uint32_t slot,

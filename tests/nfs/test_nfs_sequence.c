@@ -124,6 +124,20 @@ static FIBER_FN void test_replay_of_change(struct nfs_test *t)
 	ping(t, &r, 0, 2, NFS4_OK);
 }
 
+/* Linux repeats a request with what is its highest slot by then, not as it was. */
+static FIBER_FN void test_replay_with_another_highest_slot(struct nfs_test *t)
+{
+	struct raw r = raw(t);
+
+	begin_mkdir(t, &r, 1, "once");
+	NFS_SEND_OVER(t, r.conn, &t->c, NFS4_OK);
+	nfs_raw_begin_highest(t, r.s.csr_sessionid, 0, 1, 3);
+	nfs_op_putfh(&t->c, &t->dir);
+	nfs_op_mkdir(&t->c, "once", 0755);
+	NFS_SEND_OVER(t, r.conn, &t->c, NFS4_OK);
+	ping(t, &r, 0, 2, NFS4_OK);
+}
+
 /* What failed is repeated as failed, though it would succeed by now. */
 static FIBER_FN void test_replay_of_failure(struct nfs_test *t)
 {
@@ -597,6 +611,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_misordered, "RFC 8881, 2.10.6.1"),
 	NFS_TEST(test_slots_are_independent, "RFC 8881, 2.10.6.1"),
 	NFS_TEST(test_replay_of_change, "RFC 8881, 2.10.6.1.3"),
+	NFS_TEST(test_replay_with_another_highest_slot, "RFC 8881, 18.46.3"),
 	NFS_TEST(test_replay_of_failure, "RFC 8881, 2.10.6.1.3"),
 	NFS_TEST(test_replay_other_connection, "RFC 8881, 2.10.6.2"),
 	NFS_TEST(test_replay_after_break, "RFC 8881, 2.10.6.2"),
