@@ -8,6 +8,8 @@
 
 #include "layout/fill.h"
 
+#include "layout/grant.h"
+
 /* What is behind the next blocks. */
 struct fill_piece {
 	uint64_t blk, nr;
@@ -145,12 +147,28 @@ static void fill_cut(struct fill *fill, uint64_t end)
 	fill->nr = nr;
 }
 
+/* Cut to what the client has all of, or nothing; whether it has. */
+static bool fill_cut_held(const struct fill *fill, struct fill_piece *piece)
+{
+	const struct grant *run = fill->has ? grants_find(fill->has, piece->blk, piece_end(piece), GRANT_RW) : NULL;
+
+	if (!run)
+		return false;
+	if (run->blk > piece->blk) {
+		piece->nr = run->blk - piece->blk;
+		return false;
+	}
+	piece->nr = min_u64(piece_end(piece), run->blk + run->nr) - piece->blk;
+	return true;
+}
+
 static int fill_list(struct txn *txn, uint64_t ino, struct fill *fill)
 {
-	uint64_t at = fill->first, invalid = 0;
+	uint64_t at = fill->first;
 	bool has_device = false;
 
 	fill->nr = 0;
+	fill->invalid = 0;
 	while (at < fill->end) {
 		struct fill_piece piece;
 		bool found;
@@ -162,11 +180,11 @@ static int fill_list(struct txn *txn, uint64_t ino, struct fill *fill)
 		/* A boundary inside a page: nothing of that page. */
 		if (!is_page(fill, piece.blk) || !found || !fill_fits(fill, &piece, has_device))
 			break;
-		if (piece.state == FILL_INVALID) {
-			piece.nr = min_u64(piece.nr, fill->invalid_max - invalid);
+		if (piece.state == FILL_INVALID && !fill_cut_held(fill, &piece)) {
+			piece.nr = min_u64(piece.nr, fill->invalid_max - fill->invalid);
 			if (piece.nr == 0)
 				break;
-			invalid += piece.nr;
+			fill->invalid += piece.nr;
 		}
 		if (piece.state != FILL_NONE) {
 			fill->device = daddr_dev(piece.daddr);

@@ -29,17 +29,20 @@ struct fill_extent {
 
 struct fill {
 	/* Asked for */
-	bool write;	      /* RW */
-	uint64_t first, end;  /* blocks: multiples of the page */
-	uint64_t need_end;    /* must reach at least there */
-	uint64_t page;	      /* blocks of 4 KiB in a page of the client */
-	uint64_t fresh_max;   /* holes are filled at most up to this block; behind it only what is mapped already */
-	unsigned int max;     /* extents */
-	uint64_t invalid_max; /* blocks of FILL_INVALID at most; UINT64_MAX: any */
+	bool write;	     /* RW */
+	uint64_t first, end; /* blocks: multiples of the page */
+	uint64_t need_end;   /* must reach at least there */
+	uint64_t page;	     /* blocks of 4 KiB in a page of the client */
+	uint64_t fresh_max;  /* holes are filled at most up to this block; behind it only what is mapped already */
+	unsigned int max;    /* extents */
+	/* Blocks of FILL_INVALID at most, besides what the client has for writing already; UINT64_MAX: any */
+	uint64_t invalid_max;
+	const struct grants *has; /* by the client; NULL: nothing */
 	/* Answered */
 	struct fill_extent extents[FILL_EXTENTS_MAX];
 	unsigned int nr;
 	uint64_t ret_end; /* [first, ret_end) is in extents */
+	uint64_t invalid; /* blocks of FILL_INVALID, of those that invalid_max is about */
 	/* Holes that were filled. */
 	struct fill_hole {
 		uint64_t blk, nr;

@@ -525,6 +525,7 @@ static int layoutget_body(struct txn *txn, void *arg)
 	w->fill.fresh_max = w->fresh_max;
 	w->fill.max = (unsigned int)min_u64(FILL_EXTENTS_MAX, wire_extents_fit(w->body_size));
 	w->fill.invalid_max = layoutget_unwritten_max(w);
+	w->fill.has = w->layout ? &w->layout->grants : NULL;
 	err = fill_run(txn, &inode, &w->fill);
 	if (err)
 		return err;
@@ -539,11 +540,8 @@ static int layoutget_body(struct txn *txn, void *arg)
 
 static void layoutget_count_unwritten(const struct layoutget *w, struct layout *layout)
 {
-	uint64_t nr = layout->nr_unwritten;
+	uint64_t nr = layout->nr_unwritten + w->fill.invalid / w->page;
 
-	for (unsigned int i = 0; i < w->fill.nr; i++)
-		if (w->fill.extents[i].state == FILL_INVALID)
-			nr += w->fill.extents[i].nr / w->page;
 	layout->nr_unwritten = (uint32_t)min_u64(nr, UINT32_MAX);
 }
 

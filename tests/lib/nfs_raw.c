@@ -98,8 +98,7 @@ void nfs_raw_begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uin
 	begin(t, sessionid, slot, seqid, slot, true);
 }
 
-void nfs_raw_begin_highest(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid,
-			   uint32_t highest)
+void nfs_raw_begin_highest(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid, uint32_t highest)
 {
 	begin(t, sessionid, slot, seqid, highest, true);
 }

@@ -28,10 +28,10 @@ FIBER_FN CREATE_SESSION4resok nfs_raw_session(struct nfs_test *t, struct nfs_con
 
 /* t->c begins with this SEQUENCE; cachethis is set. */
 void nfs_raw_begin(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid);
-/* The same without sa_cachethis. */
 /* As if it had other slots in use, too. */
 void nfs_raw_begin_highest(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid,
 			   uint32_t highest);
+/* Without sa_cachethis. */
 void nfs_raw_begin_uncached(struct nfs_test *t, const char *sessionid, uint32_t slot, uint32_t seqid);
 /* A lone SEQUENCE over @conn. */
 FIBER_FN void nfs_raw_sequence(struct nfs_test *t, struct nfs_conn *conn, const char *sessionid, uint32_t slot,

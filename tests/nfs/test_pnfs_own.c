@@ -119,10 +119,32 @@ static FIBER_FN void test_who_waits_for_itself(struct nfs_test *t)
 	pnfs_peer_free(other);
 }
 
+/* The reply to its LAYOUTGET was lost, and with it what the server knew of how much the client may have to commit. */
+static FIBER_FN void test_granted_again_after_a_restart(struct nfs_test *t)
+{
+	struct pnfs_peer *peer = pnfs_peer_new(t, pnfs_linux_old, NULL);
+	struct pnfs_peer_file f;
+
+	pnfs_peer_open(peer, "f", &f);
+	pnfs_peer_get(&f, RW, 0, 8 * B, B, NFS4_OK);
+	NFS_CHECK_EQ(t, f.got.extents[0].bex_state, PNFS_BLOCK_INVALID_DATA);
+	NFS_IS(t, nfs_test_kill(t), 0);
+	f.has_layout = false;
+	NFS_CHECK_EQ(t, pnfs_peer_insist(&f, RW, 0, 8 * B, 10), NFS4_OK);
+	NFS_CHECK_EQ(t, f.got.extents[0].bex_state, PNFS_BLOCK_INVALID_DATA);
+	/* But no more than it had. */
+	NFS_CHECK(t, f.got.len <= 255 * B);
+	NFS_IS(t, pnfs_peer_dev_write(&f, 0, 8 * B, 'a'), 0);
+	pnfs_peer_commit_range(&f, 0, 8 * B);
+	pnfs_peer_expect(&f, 0, 8 * B, 'a');
+	pnfs_peer_free(peer);
+}
+
 static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_reader_becomes_writer, "RFC 8881, 12.5.5"),
 	NFS_TEST(test_shared_blocks_of_an_old_client, "client rule 7"),
 	NFS_TEST(test_who_waits_for_itself, "RFC 8881, 12.5.5.1"),
+	NFS_TEST(test_granted_again_after_a_restart, "client rule 7"),
 };
 
 int main(int argc, char **argv)
