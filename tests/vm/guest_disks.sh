@@ -130,11 +130,30 @@ scsi_up() {
 	done
 }
 
+# The device of a namespace as a path sees it: its number there tells nothing, since they are looked for all at once.
+nvme_device() { # PATH NAMESPACE
+	local try controller nsid found
+	for try in $(seq 300); do
+		for controller in /sys/class/nvme/nvme*; do
+			read -r found <"$controller/hostnqn" && [ "$found" = "nqn.2026-01.org.example:path$1" ] || continue
+			for nsid in "$controller"/nvme*n*/nsid; do
+				[ -e "$nsid" ] && read -r found <"$nsid" && [ "$found" = "$2" ] || continue
+				nsid=${nsid%/nsid}
+				echo "${nsid##*/}"
+				return 0
+			done
+		done
+		sleep 0.1
+	done
+	echo "path $1 has no namespace $2" >&2
+	return 1
+}
+
 # Namespaces of Linux's NVMe target over its loop transport, with a host name and host identifier for each path.
-# Reservations came with Linux 6.13; with multipath the kernel would make one device of all paths.  Every second one has
-# no UUID, of which udev would make its name.
+# Reservations came with Linux 6.13; with multipath the kernel would make one device of all paths.  Some have no UUID, of
+# which udev would make their name.
 nvme_up() {
-	local name=nqn.2026-01.org.example:shared subsystem port number=0 disk i device
+	local name=nqn.2026-01.org.example:shared subsystem port number=0 disk i device devices
 	modprobe -a nvmet nvme_loop loop
 	subsystem=$config/nvmet/subsystems/$name
 	port=$config/nvmet/ports/1
@@ -145,7 +164,9 @@ nvme_up() {
 		mkdir "$subsystem/namespaces/$number"
 		block_device "$disk" >"$subsystem/namespaces/$number/device_path"
 		unique $number >"$subsystem/namespaces/$number/device_nguid"
-		[ $((number % 2)) = 1 ] || echo 00000000-0000-0000-0000-000000000000 >"$subsystem/namespaces/$number/device_uuid"
+		case ${disk%:*} in
+		second | small) echo 00000000-0000-0000-0000-000000000000 >"$subsystem/namespaces/$number/device_uuid" ;;
+		esac
 		echo 1 >"$subsystem/namespaces/$number/resv_enable"
 		echo 1 >"$subsystem/namespaces/$number/enable"
 	done
@@ -158,12 +179,14 @@ nvme_up() {
 	number=0
 	for disk; do
 		number=$((number + 1))
+		devices=
 		for i in $(seq "$paths"); do
-			device=nvme$((i - 1))n$number
+			device=$(nvme_device "$i" $number)
 			wait_for "/dev/$device"
+			devices="$devices /dev/$device"
 		done
 		# The name that udev makes with docs/99-lamina-nvme.rules, as scenario udev shows; no udev runs here otherwise.
-		echo "disk ${disk%:*} nvme-eui.$(tr -d - <"/sys/block/$device/nguid")" $(for i in $(seq "$paths"); do echo "/dev/nvme$((i - 1))n$number"; done)
+		echo "disk ${disk%:*} nvme-eui.$(tr -d - <"/sys/block/$device/nguid")$devices"
 	done
 }
 

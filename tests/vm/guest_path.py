@@ -88,10 +88,16 @@ class NvmePath(Path):
     def mend(self):
         identity = f"hostnqn={self._host},hostid=00000000-0000-4000-8000-00000000000{self.n}"
         put("/dev/nvme-fabrics", f"transport=loop,nqn={SUBSYSTEM},{identity}".encode())
-        name = waited(self._controller, f"the controller of path {self.n}")
-        self.devices = [f"/dev/{name}n{number}" for number in range(1, len(self.devices) + 1)]
-        for device in self.devices:
-            waited(lambda device=device: os.path.exists(device), device)
+        numbers = range(1, len(self.devices) + 1)
+        self.devices = [waited(lambda number=number: self._device(number), f"namespace {number} of path {self.n}") for number in numbers]
+
+    def _device(self, number):
+        """Its name has a number, too, but that is another one."""
+        for nsid in glob.glob(f"/sys/class/nvme/{self._controller()}/nvme*n*/nsid"):
+            if int(get(nsid)) == number:
+                device = f"/dev/{os.path.basename(os.path.dirname(nsid))}"
+                return device if os.path.exists(device) else None
+        return None
 
     renew = mend
 

@@ -12,7 +12,7 @@ import time
 
 from guest_cache import VolatileDisk
 from guest_client import Client, SERVER, Work
-from guest_lib import MIB, put, registered, same, sh
+from guest_lib import MIB, get, put, registered, same, sh
 from guest_path import PATHS
 from guest_pattern import BLOCK, first_wrong, write_ranges
 from guest_scenario import DISKS
@@ -22,6 +22,11 @@ BAD_MESSAGES = re.compile(r"BUG|WARNING|Oops|blocked for more|I/O error|reservat
 # Linux before 6.13 says so of each of the names below /dev/disk/by-id that it tries in vain before the right one.
 HARMLESS = re.compile(r"pNFS: failed to open device /dev/disk/by-id/(dm-uuid-mpath-|wwn-)")
 COUNTED = ("LAYOUTGET", "LAYOUTCOMMIT", "LAYOUTRETURN", "READ", "READ_PLUS", "WRITE", "COMMIT")
+
+
+def size_of(device):
+    """In bytes."""
+    return int(get(f"/sys/block/{os.path.basename(device)}/size")) * 512
 
 
 class World:
@@ -40,6 +45,9 @@ class World:
                 _, name, link, device, *others = line.split()
                 self.disks[name] = (link, device, others)
         same(sorted(self.disks), sorted(disks), "disks")
+        for name, (_, server_device, others) in self.disks.items():
+            sizes = [size_of(device) for device in (server_device, *others)]
+            same(sizes, [DISKS[name] * MIB] * (paths + 1), f"sizes of {name}, on each path")
         self.all_clients = [Client(n, {link: others[n - 1] for link, _, others in self.disks.values()}) for n in range(1, paths + 1)]
         self.clients = []
         self.server = None
