@@ -318,26 +318,30 @@ def test_locks(setup, a, b):
 @test()
 def test_locks_wait(setup, a, b):
     """a client that waits for a lock gets it soon after it is free (CB_NOTIFY_LOCK; without it the client polls)"""
-    put(f"{a}/f", bytes(100))
-    waits = []
+    waits, waiters = [], []
     for i in range(3):
+        put(f"{a}/f{i}", bytes(100))
+        held = open(f"{a}/f{i}", "r+b")
+        fcntl.lockf(held, fcntl.LOCK_EX)
         ready, go = os.pipe()
-        with open(f"{a}/f", "r+b") as one:
-            fcntl.lockf(one, fcntl.LOCK_EX)
-            pid = os.fork()
-            if pid == 0:
-                # A file of the child's own: a lock is the process's.
-                with open(f"{b}/f", "r+b") as two:
-                    fcntl.lockf(two, fcntl.LOCK_EX)
-                    os.write(go, str(time.monotonic()).encode())
-                os._exit(0)
-            time.sleep(1.3 + i)
-            freed = time.monotonic()
-            fcntl.lockf(one, fcntl.LOCK_UN)
-            waits.append(float(os.read(ready, 100)) - freed)
-            os.waitpid(pid, 0)
-        os.close(ready)
+        pid = os.fork()
+        if pid == 0:
+            # A file of the child's own: a lock is the process's.
+            with open(f"{b}/f{i}", "r+b") as two:
+                fcntl.lockf(two, fcntl.LOCK_EX)
+                os.write(go, str(time.monotonic()).encode())
+            os._exit(0)
         os.close(go)
+        waiters.append((held, ready, pid))
+    time.sleep(0.3)
+    for held, ready, pid in waiters:
+        time.sleep(1)
+        freed = time.monotonic()
+        fcntl.lockf(held, fcntl.LOCK_UN)
+        waits.append(float(os.read(ready, 100)) - freed)
+        os.waitpid(pid, 0)
+        held.close()
+        os.close(ready)
     if min(waits) < 0:
         raise AssertionError("the lock was given while another held it")
     print(f"    waited after the unlock: {', '.join(f'{1000 * w:.0f} ms' for w in waits)}", flush=True)
