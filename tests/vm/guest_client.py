@@ -6,6 +6,7 @@ import glob
 import os
 import pickle
 import re
+import select
 import signal
 import subprocess
 import time
@@ -45,22 +46,23 @@ class Work:
             os._exit(0)
         os.close(write_end)
         self.pipe = read_end
+        self.exit = os.pidfd_open(self.pid)
 
     def done(self):
         if self.result is None and os.waitpid(self.pid, os.WNOHANG)[0]:
+            os.close(self.exit)
             with os.fdopen(self.pipe, "rb") as pipe:
                 self.result = pickle.loads(pipe.read() or pickle.dumps((False, "killed")))
         return self.result is not None
 
     def wait(self, limit=240):
-        end = time.monotonic() + limit
-        while not self.done():
-            if time.monotonic() > end:
-                with open(f"/proc/{self.pid}/stack", encoding="ascii") as file:
-                    stack = " < ".join(re.sub(r"^\[<0>\] ([^+]*).*", r"\1", line) for line in file.read().split("\n")[:8])
-                os.kill(self.pid, signal.SIGKILL)
-                raise AssertionError(f"{self.what} is not finished after {limit} s: {stack}")
-            time.sleep(0.05)
+        if not self.done():
+            select.select([self.exit], [], [], limit)
+        if not self.done():
+            with open(f"/proc/{self.pid}/stack", encoding="ascii") as file:
+                stack = " < ".join(re.sub(r"^\[<0>\] ([^+]*).*", r"\1", line) for line in file.read().split("\n")[:8])
+            os.kill(self.pid, signal.SIGKILL)
+            raise AssertionError(f"{self.what} is not finished after {limit} s: {stack}")
         if not self.result[0]:
             raise AssertionError(f"{self.what}: {self.result[1]}")
         return self.result[1]
@@ -199,11 +201,12 @@ class Client:
         self.up(blkmapd=False)
 
     def counters(self, at="/mnt"):
-        return self.run(read_counters, at)
+        """How often each operation was sent by the mount there, and which layout driver it has: {"WRITE": 0, "pnfs": ...}"""
+        return counters_of(get(f"/proc/{self.holder}/mountstats").decode(), at)
 
     def recoveries(self):
         """How often it had to make itself known to the server, by operation."""
-        return recoveries(self.run(get, "/proc/self/net/rpc/nfs").decode())
+        return recoveries(get(f"/proc/{self.holder}/net/rpc/nfs").decode())
 
 
 def show_links(links):
@@ -223,10 +226,8 @@ def forget():
     sh("umount", "-f", "-l", "/mnt")
 
 
-def read_counters(at):
-    """How often each operation was sent by the mount there, and which layout driver it has: {"WRITE": 0, "pnfs": ...}"""
-    with open("/proc/self/mountstats", encoding="ascii") as file:
-        text = file.read()
+def counters_of(text, at):
+    """What the text of a name space's /proc/PID/mountstats says of the mount there."""
     found = re.search(rf"^device \S+ mounted on {at} with fstype nfs4.*?(?=^device|\Z)", text, re.M | re.S)
     if not found:
         raise AssertionError(f"{at} is not mounted")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """File contents of which every 4 KiB block says whose it is and where it belongs, and the I/O of a client with them."""
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -26,19 +27,41 @@ def direct(path, flags=os.O_RDWR):
     return os.open(path, flags | os.O_CREAT | os.O_DIRECT, 0o644)
 
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_memory():
+    """This process, and those forked from it, give no freed memory back: in an emulated machine new pages cost more than I/O."""
+    libc = ctypes.CDLL(None)
+    for option, size in ((M_MMAP_THRESHOLD, 32 * MIB), (M_TRIM_THRESHOLD, 512 * MIB)):
+        if not libc.mallopt(option, size):
+            raise AssertionError(f"mallopt({option}, {size}) failed")
+
+
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # each process its own, also after a fork
+pages = mmap.mmap(-1, MIB, PRIVATE)
+
+
+def aligned(length):
+    """Memory that is good for O_DIRECT too, until the next call."""
+    global pages
+    if len(pages) < length:
+        pages = mmap.mmap(-1, length, PRIVATE)
+    return memoryview(pages)[:length]
+
+
 def write_at(fd, offset, data):
-    """All of data, from memory that is good for O_DIRECT too."""
-    with mmap.mmap(-1, len(data)) as memory:
-        memory[:] = data
-        done = os.pwrite(fd, memory, offset)
+    memory = aligned(len(data))
+    memory[:] = data
+    done = os.pwrite(fd, memory, offset)
     if done != len(data):
         raise AssertionError(f"write at {offset}: {done} of {len(data)} bytes")
 
 
 def read_at(fd, offset, length):
-    with mmap.mmap(-1, length) as memory:
-        done = os.preadv(fd, [memory], offset)
-        return memory[:done]
+    memory = aligned(length)
+    done = os.preadv(fd, [memory], offset)
+    return bytes(memory[:done])
 
 
 def write_ranges(path, tag, ranges, opener=direct, chunk=MIB):
@@ -102,8 +125,6 @@ def make_empty(path):
 
 def fallocate(fd, mode, offset, length):
     """Python has only posix_fallocate."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)):
         raise OSError(ctypes.get_errno(), f"fallocate({mode}, {offset}, {length})")

@@ -25,6 +25,7 @@ import guest_grow_tests  # noqa: F401
 import guest_nvme_tests  # noqa: F401
 from guest_knfsd import Knfsd
 from guest_lib import Skip, put, sh
+from guest_pattern import keep_memory
 from guest_scenario import ALL_TYPES, SCENARIOS
 from guest_server import Lamina
 from guest_world import Watch, World
@@ -157,6 +158,7 @@ def main():
     if not chosen:
         print(f"--- none of these scenarios is for {args.type} and {args.server}")
         return 0
+    keep_memory()
     os.umask(0o022)
     os.makedirs("/run/lock", exist_ok=True)
     sh("dmesg", "--console-level", "emerg")

@@ -105,7 +105,10 @@ class Lamina:
     @staticmethod
     def ask(*command):
         """The JSON that a command says of the running server; None if it says nothing."""
-        done = subprocess.run(["timeout", "60", LAMINA, *command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            done = subprocess.run([LAMINA, *command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            return None
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def status(self):
