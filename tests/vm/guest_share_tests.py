@@ -94,8 +94,8 @@ def test_changes(world):
 
     def agreed(what):
         world.drop_caches()
-        for client in (a, b):
-            failure = client.start(check_bytes, path, bytes(model.data)).failure()
+        works = [client.start(check_bytes, path, bytes(model.data)) for client in (a, b)]
+        for client, failure in [(client, work.failure()) for client, work in zip((a, b), works)]:
             if failure:
                 raise AssertionError(f"after {what}, client {client.n}: {failure}")
 

@@ -64,8 +64,9 @@ class Sharing:
     def check(self, what, path, wanted, size):
         """All clients see this in the file, and nobody is fenced."""
         self.world.drop_caches()
-        for client in reversed(self.world.clients):
-            why = client.start(check_ranges, path, wanted, size).failure()
+        works = [(client, client.start(check_ranges, path, wanted, size)) for client in self.world.clients]
+        for client, work in works:
+            why = work.failure()
             if why:
                 self.say(f"{what}, read by client {client.n}: {why}")
         if self.strict:
