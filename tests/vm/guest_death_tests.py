@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios of what dies: clients that are cut off or killed, the server killed or without power, a path to the disk."""
 
+import multiprocessing
 import os
 import time
 
@@ -14,7 +15,25 @@ STOP = "/tmp/stop-load"
 SMALL = 64 << 10
 
 
-def rewrite(path, tag, opener, ranges):
+def may_go_on():
+    """Who stops at STOP."""
+    if os.path.exists(STOP):
+        os.unlink(STOP)
+
+
+class Rounds:
+    """How many rounds of its work each of some programs has done."""
+
+    def __init__(self, nr):
+        self.done = multiprocessing.Array("Q", nr, lock=False)
+
+    def wait(self, least=2):
+        """Until each has done so many since now: 2 is all of one that it began after this."""
+        before = list(self.done)
+        waited(lambda: all(now - old >= least for now, old in zip(self.done, before)), f"{least} rounds of each program")
+
+
+def rewrite(path, tag, opener, ranges, rounds=None, own=0):
     """Each range of at most 1 MiB again and again, with fsync after each round, until STOP.  Returns the last tag."""
     fd = opener(path)
     while not os.path.exists(STOP):
@@ -22,17 +41,20 @@ def rewrite(path, tag, opener, ranges):
         for offset, length in ranges:
             write_at(fd, offset, pattern(tag, offset, length))
         os.fsync(fd)
+        if rounds:
+            rounds.done[own] += 1
     os.close(fd)
     return tag
 
 
-def make_files(path):
+def make_files(path, rounds, own):
     """New small files, each written and closed, until STOP; returns how many."""
     os.mkdir(path)
     nr = 0
     while not os.path.exists(STOP):
         write_ranges(f"{path}/{nr}", nr + 1, [(0, SMALL)], buffered if nr % 2 else direct)
         nr += 1
+        rounds.done[own] += 1
     return nr
 
 
@@ -50,17 +72,18 @@ class Load:
         self.world = world
         self.shared = f"{world.dir}/shared"
         self.before = [(c.recoveries(), c.counters()) for c in world.clients]
-        if os.path.exists(STOP):
-            os.unlink(STOP)
+        may_go_on()
         world.clients[0].run(make_empty, self.shared)
         self.writers, self.others = [], []
+        self.rounds = Rounds(2 * len(world.clients))
         for i, client in enumerate(world.clients):
             stripes = [(at * MIB, MIB) for at in range(i, self.STRIPES, len(world.clients))]
-            self.writers.append(client.start(rewrite, self.shared, 1000 * (i + 1), direct, stripes))
+            self.writers.append(client.start(rewrite, self.shared, 1000 * (i + 1), direct, stripes, self.rounds, 2 * i))
+            own = self.rounds, 2 * i + 1
             if i % 2:
-                self.others.append(client.start(make_files, f"{world.dir}/files{i}"))
+                self.others.append(client.start(make_files, f"{world.dir}/files{i}", *own))
             else:
-                self.others.append(client.start(rewrite, f"{world.dir}/own{i}", 0, buffered, [(0, MIB), (5 * MIB, MIB)]))
+                self.others.append(client.start(rewrite, f"{world.dir}/own{i}", 0, buffered, [(0, MIB), (5 * MIB, MIB)], *own))
 
     def end(self):
         """They stop; nobody had an error, or had to make itself known again; the data is right, elsewhere and on the disk."""
@@ -105,13 +128,14 @@ def gone_clean(world):
 
 @scenario(clients=4)
 def test_restart(world):
-    """the server is killed every 5 seconds under four clients that write: nobody notices, the data is right"""
+    """the server is killed 4 times under four clients that write: nobody notices, the data is right"""
     load, kills = Load(world), 4
     for _ in range(kills):
-        time.sleep(5)
+        load.rounds.wait()
         world.server.kill()
         world.server.wait_up()
         no_grace(world)
+    load.rounds.wait()
     load.end()
     world.note(f"killed {kills} times")
     gone_clean(world)
@@ -123,7 +147,7 @@ def test_powercut(world):
     world.may_complain = True
     load, cuts = Load(world), 3
     for _ in range(cuts):
-        time.sleep(4)
+        load.rounds.wait()
         path = world.path()
         world.server.down()
         path.cut()
@@ -131,6 +155,7 @@ def test_powercut(world):
         world.mend()
         world.server.up()
         no_grace(world)
+    load.rounds.wait()
     load.end()
     world.note(f"cut off {cuts} times")
     gone_clean(world)
@@ -185,11 +210,11 @@ def test_pathlost(world):
     whole = [(0, MIB), (MIB, MIB)]
     for name, path in paths.items():
         a.run(write_ranges, path, 1, whole)
-    if os.path.exists(STOP):
-        os.unlink(STOP)
+    may_go_on()
     same(by_server(world, a), None, "before the loss, why it goes through the server")
-    works = {name: a.start(rewrite, paths[name], 100, opener, whole) for name, opener in names.items()}
-    time.sleep(3)
+    rounds = Rounds(len(names))
+    works = {name: a.start(rewrite, paths[name], 100, opener, whole, rounds, i) for i, (name, opener) in enumerate(names.items())}
+    rounds.wait()
     same(by_server(world, a), None, "before the loss, why it goes through the server")
     before = a.counters()
     world.path(a).cut()
@@ -198,7 +223,7 @@ def test_pathlost(world):
         why = by_server(world, a)
         same(UNUSED in (why or ""), True, f"why it goes through the server ({why})")
         same(by_server(world, b), None, "why the other does")
-        time.sleep(1)
+        rounds.wait(1)
     put(STOP, b"")
     tags = {name: work.wait() for name, work in works.items()}
     a.run(write_ranges, f"{world.dir}/new", 7, [(0, MIB)], buffered)
@@ -228,7 +253,8 @@ def test_pathlost(world):
 
 STALL = 6
 
-def write_until_stalled(path, tag, size, chunk):
+
+def write_until_stalled(path, tag, size, chunk, rounds):
     """Writes chunks again and again, until one takes long: (its offset, seconds, error or None)."""
     fd = direct(path)
     while True:
@@ -240,6 +266,7 @@ def write_until_stalled(path, tag, size, chunk):
                 error = str(e)
             if error or time.monotonic() - began > STALL:
                 return offset, time.monotonic() - began, error
+        rounds.done[0] += 1
 
 
 def poke(device):
@@ -265,8 +292,9 @@ def test_death(world):
     sh("dd", f"if={world.device}", "of=/tmp/first", "bs=4096", "count=1", "iflag=direct")
     same(a.run(poke, world.device_of(a)), (True, None), "a raw write before the fence")
     world.log("cut")
-    late = a.start(write_until_stalled, path, 2, half, chunk)
-    time.sleep(3)
+    rounds = Rounds(1)
+    late = a.start(write_until_stalled, path, 2, half, chunk, rounds)
+    rounds.wait()
     a.cut()
     started = time.monotonic()
     b.run(write_ranges, path, 3, [(half, half)], limit=100)
@@ -300,12 +328,13 @@ def test_death(world):
     world.unfenced()
 
 
-def write_on(path, tag, size, chunk):
+def write_on(path, tag, size, chunk, rounds):
     """Writes chunks again and again."""
     fd = direct(path)
     while True:
         for offset in range(0, size, chunk):
             write_at(fd, offset, pattern(tag, offset, chunk))
+        rounds.done[0] += 1
 
 
 @scenario(types=("scsi",))
@@ -315,8 +344,9 @@ def test_killed(world):
     world.may_complain = True
     path, half, chunk = f"{world.dir}/file", 4 * MIB, 256 << 10
     a.run(write_ranges, path, 1, [(0, 2 * half)])
-    a.start(write_on, path, 2, half, chunk)
-    time.sleep(3)
+    rounds = Rounds(1)
+    a.start(write_on, path, 2, half, chunk, rounds)
+    rounds.wait()
     a.cut()
     world.path(a).cut()
     a.kill()

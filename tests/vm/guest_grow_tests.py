@@ -2,27 +2,13 @@
 """A volume gets another disk while clients use it."""
 
 import os
-import time
 
+from guest_death_tests import STOP, Rounds, may_go_on, rewrite
 from guest_device_tests import check_all, disks_of, files_on_all, fill_direct, free_bytes, registered, space_back
-from guest_lib import MIB, same, sh
-from guest_pattern import check_ranges, direct, pattern, write_at, write_ranges
+from guest_lib import MIB, put, same, sh
+from guest_pattern import check_ranges, direct, write_ranges
 from guest_scenario import scenario
 from guest_server import LAMINA
-
-
-def rewrite_for(path, tag, seconds, opener, ranges):
-    """Each range of at most 1 MiB again and again, with fsync after each round.  Returns the tag of the last round."""
-    fd = opener(path)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        tag += 1
-        for offset, length in ranges:
-            write_at(fd, offset, pattern(tag, offset, length))
-        os.fsync(fd)
-    os.close(fd)
-    return tag
-
 
 
 @scenario(disks=("small",), spare=("third",), fresh=True)
@@ -34,9 +20,11 @@ def test_grow(world):
         client.run(write_ranges, f"{world.dir}/own{client.n}", 1000 * client.n, [(0, size)])
     one = a.run(fill_direct, f"{world.dir}/full", 1)
     free = b.run(free_bytes, "/mnt")
-    works = [client.start(rewrite_for, f"{world.dir}/own{client.n}", 1000 * client.n, 15, direct,
-                          [(at, MIB) for at in range(0, size, MIB)]) for client in (a, b)]
-    time.sleep(3)
+    may_go_on()
+    rounds = Rounds(2)
+    works = [client.start(rewrite, f"{world.dir}/own{client.n}", 1000 * client.n, direct, [(at, MIB) for at in range(0, size, MIB)],
+                          rounds, i) for i, client in enumerate((a, b))]
+    rounds.wait()
     device = world.disks["third"][1]
     sh(LAMINA, "grow", device)
     world.server.devices.append(device)
@@ -48,6 +36,8 @@ def test_grow(world):
     news = [client.start(write_ranges, f"{world.dir}/new{client.n}", client.n, [(0, 32 * MIB)]) for client in (a, b)]
     for work in news:
         work.wait()
+    rounds.wait()
+    put(STOP, b"")
     tags = [work.wait() for work in works]
     same([set(disks_of(world, f"{world.dir}/new{client.n}")) for client in (a, b)], [{1}, {1}], "disks of the new files")
     for i, client in enumerate((a, b)):
