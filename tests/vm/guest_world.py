@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from guest_cache import VolatileDisk
-from guest_client import Client, SERVER, Work
+from guest_client import Client, SERVER, Work, resend_soon
 from guest_lib import MIB, get, put, registered, same, sh
 from guest_path import PATHS
 from guest_pattern import BLOCK, first_wrong, write_ranges
@@ -61,6 +61,7 @@ class World:
         self.seed = 1
 
     def up(self):
+        resend_soon()
         # With an address of its own: otherwise it takes one of its ports', and another when a client begins anew.
         sh("ip", "link", "add", "br0", "address", "02:4c:4d:00:00:01", "type", "bridge")
         sh("ip", "addr", "add", f"{SERVER}/24", "dev", "br0")
