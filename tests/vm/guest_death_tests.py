@@ -141,7 +141,7 @@ def test_restart(world):
     gone_clean(world)
 
 
-@scenario(types=("scsi", "block"), clients=4)
+@scenario(clients=4)
 def test_powercut(world):
     """the server is killed and its path to the disk cut at once, under four clients that write: nobody notices"""
     world.may_complain = True
@@ -200,7 +200,7 @@ def straight_again(world, client, path):
     waited(lambda: by_server(world, client) is None, "status without the client", limit=300)
 
 
-@scenario(types=("scsi",))
+@scenario(types=RESERVED)
 def test_pathlost(world):
     """a client loses its path to the disk: goes through the server, which says so all the time; then straight again"""
     a, b = world.clients
@@ -236,9 +236,11 @@ def test_pathlost(world):
         b.run(check_ranges, paths[name], [(0, 2 * MIB, (tag,))], 2 * MIB)
         world.on_disk(paths[name], [(0, 2 * MIB, (tag,))])
     b.run(check_ranges, f"{world.dir}/new", [(0, MIB, (7,))], MIB)
+    lost = world.device_of(a)
     world.mend(a)
+    world.note(f"its disk was {lost}, and is {world.device_of(a)}")
     same(by_server(world, a) is None, False, "who went through the server is still shown")
-    if world.long:
+    if world.long and world.path(a).same_devices:
         straight_again(world, a, paths["direct"])
     world.umount(a)
     world.mount()
@@ -337,7 +339,7 @@ def write_on(path, tag, size, chunk, rounds):
         rounds.done[0] += 1
 
 
-@scenario(types=("scsi",))
+@scenario(types=RESERVED)
 def test_killed(world):
     """a client that writes dies, for ever silent: fenced at the other's wish, which goes on; works again after a reboot"""
     a, b = world.clients

@@ -26,6 +26,9 @@ def waited(find, what, limit=120):
 class Path:
     """Number n, the server's being 1; devices are all disks as it sees them, in the order in which they were made."""
 
+    # Whether a mount goes on with its device after mend().
+    same_devices = True
+
     def __init__(self, n, devices):
         self.n = n
         self.devices = devices
@@ -72,6 +75,8 @@ class ScsiPath(Path):
 
 
 class NvmePath(Path):
+    same_devices = False
+
     @property
     def _host(self):
         return f"nqn.2026-01.org.example:path{self.n}"
