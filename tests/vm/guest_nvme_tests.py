@@ -66,6 +66,12 @@ def test_remount(world):
     world.unfenced()
 
 
+@scenario(types=NVME, version="4.1", disks=("older",))
+def test_remount41(world):
+    """the same with NFSv4.1"""
+    test_remount(world)
+
+
 @scenario(types=NVME)
 def test_keyless(world):
     """a host that unregistered and can write all the same is fenced: it can't any more; another one works on; it comes back"""
@@ -153,7 +159,7 @@ def mount_by_udev(world, client, name):
     names = [udev_names(device) for device in devices]
     client.run(relink, {link: device for device, links in zip(devices, names) for link in links})
     world.note(f"{name}: " + "; ".join(" ".join(sorted(n for n in links if "eui" in n or "uuid" in n)) for links in names))
-    client.mount()
+    client.mount(world.version)
     world.mounted.add(client)
     return names
 

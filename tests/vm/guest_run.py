@@ -83,7 +83,8 @@ class Run:
             world.umount(client)
         for client in world.clients:
             world.take_path(client, scenario.lacks if client is world.clients[-1] else "")
-        world.mount(scenario.version)
+        world.version = scenario.version
+        world.mount()
         world.dir = f"/mnt/{scenario.name}"
         world.clients[0].run(os.makedirs, world.dir)
         world.may_complain = False

@@ -216,3 +216,9 @@ def test_umount(world):
     for tag, client in ((1, b), (2, a)):
         client.run(check_ranges, f"{world.dir}/{tag}", [(0, 2 * MIB, (tag,))], 2 * MIB)
     world.unfenced()
+
+
+@scenario(version="4.1", disks=("older",))
+def test_umount41(world):
+    """the same with NFSv4.1"""
+    test_umount(world)

@@ -57,6 +57,7 @@ class World:
         self.notes = []
         self.dir = None
         self.may_complain = False
+        self.version = "4.2"
         self.long = False
         self.seed = 1
 
@@ -129,12 +130,12 @@ class World:
         self.volume = None
         return "; ".join(filter(None, problems)) or None
 
-    def mount(self, version="4.2"):
+    def mount(self):
         """Mount where that is not so; a small direct write makes each client find the disk in its own name space."""
         for client in self.clients:
             if client in self.mounted:
                 continue
-            client.mount(version)
+            client.mount(self.version)
             self.mounted.add(client)
             before = self.keys()
             # Who had no path when it was to unregister.
