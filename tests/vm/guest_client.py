@@ -30,7 +30,7 @@ class Work:
 
     def __init__(self, enter, function, args):
         read_end, write_end = os.pipe()
-        self.what = function.__name__
+        self.what, self.started = function.__name__, time.monotonic()
         self.result = None
         self.pid = os.fork()
         if self.pid == 0:
@@ -62,7 +62,7 @@ class Work:
             with open(f"/proc/{self.pid}/stack", encoding="ascii") as file:
                 stack = " < ".join(re.sub(r"^\[<0>\] ([^+]*).*", r"\1", line) for line in file.read().split("\n")[:8])
             os.kill(self.pid, signal.SIGKILL)
-            raise AssertionError(f"{self.what} is not finished after {limit} s: {stack}")
+            raise AssertionError(f"{self.what} is not finished after {time.monotonic() - self.started:.0f} s: {stack}")
         if not self.result[0]:
             raise AssertionError(f"{self.what}: {self.result[1]}")
         return self.result[1]

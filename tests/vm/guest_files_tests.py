@@ -3,6 +3,7 @@
 
 import os
 import re
+import select
 import sys
 import tempfile
 import time
@@ -69,25 +70,55 @@ def run_test(function, setup, name, output):
     return None
 
 
-def run_all(world, version, module, names=500, seconds=3):
-    """Each test of the module that this version has.  All of them run, whatever fails."""
+class Running:
+    """A test at work."""
+
+    def __init__(self, world, setup, name):
+        function, self.limit, _, _ = TESTS[name]
+        self.world, self.name = world, name
+        self.started = time.monotonic()
+        self.output = tempfile.NamedTemporaryFile()
+        self.work = world.start(run_test, function, setup, name, self.output.name)
+
+    def left(self):
+        """Seconds that it may still take."""
+        return max(self.started + self.limit - time.monotonic(), 0)
+
+    def end(self):
+        """Why it failed, or None."""
+        try:
+            why = self.work.wait(self.left())
+        except AssertionError as e:
+            why = str(e)
+        with self.output:
+            for line in re.findall(r".+", get(self.output.name).decode()):
+                self.world.note(f"{self.name}: {line.strip()}")
+        return why
+
+
+def first_ended(running):
+    """The one that ends first, or has used up its time."""
+    ready = select.select([one.work.exit for one in running], [], [], min(one.left() for one in running))[0]
+    return next((one for one in running if one.work.exit in ready), running[0])
+
+
+def run_all(world, version, module, names=500, seconds=3, lanes=1):
+    """Each test of the module that this version has, so many at the same time.  All of them run, whatever fails."""
     failures, took = [], []
-    with Setup(world, version, names, seconds) as setup, tempfile.NamedTemporaryFile() as output:
-        for name, (function, limit, since, _) in TESTS.items():
-            if function.__module__ != module.__name__ or setup.minor < since:
-                continue
-            started = time.monotonic()
-            work = world.start(run_test, function, setup, name, output.name)
-            try:
-                why = work.wait(limit)
-            except AssertionError as e:
-                why = str(e)
-            took.append(f"{name} {time.monotonic() - started:.1f}")
+    with Setup(world, version, names, seconds) as setup:
+        chosen = [name for name, (function, _, since, _) in TESTS.items()
+                  if function.__module__ == module.__name__ and setup.minor >= since]
+        running = []
+        while chosen or running:
+            while chosen and len(running) < lanes:
+                running.append(Running(world, setup, chosen.pop(0)))
+            ended = first_ended(running)
+            running.remove(ended)
+            why = ended.end()
+            took.append(f"{ended.name} {time.monotonic() - ended.started:.1f}")
             world.log(took[-1])
-            for line in re.findall(r".+", get(output.name).decode()):
-                world.note(f"{name}: {line.strip()}")
             if why:
-                failures.append(f"{name}: {why}")
+                failures.append(f"{ended.name}: {why}")
     world.note(f"{len(took)} tests, seconds: {', '.join(took)}")
     world.unfenced()
     if failures:
@@ -108,5 +139,5 @@ def test_files41(world):
 
 @scenario()
 def test_programs(world):
-    """git clone, commit, gc and fsck; SQLite from both clients at once; tar round trip; locks that are kept"""
-    run_all(world, "4.2", guest_load)
+    """git clone, commit, gc and fsck; beside that SQLite from both clients at once; tar round trip; locks that are kept"""
+    run_all(world, "4.2", guest_load, lanes=2)
