@@ -112,6 +112,8 @@ class Run:
                 traceback.print_exc()
         finally:
             watch.end(world, why)
+            if why:
+                world.kill_works()
         return why
 
     def all(self):

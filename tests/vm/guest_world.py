@@ -247,6 +247,13 @@ class World:
             raise AssertionError(f"{what}: {spent['LAYOUTGET']} LAYOUTGETs, less than {least_gets}")
         return spent
 
+    def kill_works(self):
+        """What a scenario that failed has left at work, so that it does not harm the next."""
+        for client in self.all_clients:
+            client.kill()
+            for work in client.works:
+                work.failure(20)
+
     @staticmethod
     def start(function, *args):
         """In the guest itself, which sees the mounts of all clients as client.root."""
