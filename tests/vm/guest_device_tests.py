@@ -106,13 +106,16 @@ def changed(world, path, wanted, size):
     for i, client in enumerate((a, b)):
         world.cost(client, before[i], f"after clone and copy, client {client.n}")
     b.run(allocate_in, f"{world.dir}/copy", PUNCH_HOLE | KEEP_SIZE, PIECE - MIB, 2 * MIB)
+    world.log("a hole is punched into the copy")
     world.drop_caches()
     for client, name, at, length, tag in ((b, "big", PIECE - MIB, 2 * MIB, 7), (a, "clone", PIECE - 2 * MIB, MIB, 8),
                                           (a, "copy", PIECE - MIB, 2 * MIB, 0)):
         new = [(at, length, (tag,))]
         rest = [(begin, end - begin, tags) for begin, end, tags in cut(wanted, at, at + length)]
         client.run(check_ranges, f"{world.dir}/{name}", new + rest, size)
+        world.log(f"{name} read")
         world.on_disk(f"{world.dir}/{name}", new + rest)
+        world.log(f"{name} looked at on the disks")
 
 
 def cut(ranges, begin, end):
