@@ -150,8 +150,8 @@ class World:
                 self.client_keys[client] = news.pop()
 
     def take_path(self, client, disk):
-        """The client finds this disk of the volume no more, and all the others; it is not mounted, or has found them already."""
-        client.show({self.disks[name][0]: name != disk for name in self.volume[0]})
+        """The client finds this disk no more, and all the others; it is not mounted, or has found them already."""
+        client.show({link: name != disk for name, (link, _, _) in self.disks.items()})
         client.lacks = disk
 
     def _warm(self, client, kept):
