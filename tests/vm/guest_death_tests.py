@@ -311,6 +311,8 @@ def test_death(world):
     world.log("other half written by the other")
     world.drop_caches()
     b.run(check_ranges, path, [(0, half, (4,)), (half, half, (3,))], 2 * half)
+    # The write that the fence has caught is one that takes long, however soon the network is used again.
+    time.sleep(STALL)
     a.mend()
     world.log("mended")
     offset, seconds, error = late.wait(400)
