@@ -577,7 +577,7 @@ static void layoutget_apply(struct layoutget *w)
  * With w->zero: what the transaction would fill with unwritten blocks is readable by then, as zeros, or as copies of
  * what is shared.  Not where the transaction will refuse.
  */
-static FIBER_FN int layoutget_make_readable(struct layoutget *w, const struct data_guard *guard)
+static FIBER_FN int layoutget_make_readable(struct layoutget *w, struct layout_guard *guard)
 {
 	struct compound *c = w->c;
 	uint64_t end;
@@ -586,9 +586,12 @@ static FIBER_FN int layoutget_make_readable(struct layoutget *w, const struct da
 	w->zeroed_first = w->zeroed_end = 0;
 	if (!w->write || !w->zero || layoutget_check_client(w) || layoutget_find(w) || layoutget_clip(w))
 		return 0;
+	/* What its client reads by a layout may become unwritten, but not written: it would have to give it back. */
+	if (layoutget_unwritten_max(w) > 0)
+		guard->held = GRANT_HELD;
 	end = min_u64(w->fill.end, w->fresh_max);
 	err = data_make_readable(c->mds->fs, c->fh.ino, c->fh.generation, w->first, end,
-				 min_u64(w->asked_end, w->first + COPY_MAX_BLKS), guard);
+				 min_u64(w->asked_end, w->first + COPY_MAX_BLKS), &guard->guard);
 	if (err)
 		return err;
 	w->zeroed_first = max_u64(w->first, w->eof);
@@ -609,11 +612,7 @@ static FIBER_FN int layoutget_hold_and_run(struct layoutget *w)
 	err = data_hold(c->mds->fs, &hold, c->fh.ino, c->fh.generation, w->first, w->end, w->write, &guard.guard);
 	if (err)
 		return err;
-	/* Under its own layout for reading a hole may become unwritten, but not written: it gives that back before.
-	 */
-	if (layoutget_unwritten_max(w) > 0)
-		guard.held = GRANT_HELD;
-	err = layoutget_make_readable(w, &guard.guard);
+	err = layoutget_make_readable(w, &guard);
 	if (!err)
 		err = compound_run(c, &opt, layoutget_body, w);
 	if (!err)
