@@ -42,18 +42,18 @@ portal=127.0.0.1:3260
 
 # The device of a LUN as a path sees it; no udev is here to name it.
 scsi_device() { # PATH LUN
-	local session host dir try
+	local session name dir try
 	for session in /sys/class/iscsi_session/session*; do
-		[ "$(cat "$session/ifacename")" = "path$1" ] || continue
-		host=$(basename "$session")
+		read -r name <"$session/ifacename"
+		[ "$name" = "path$1" ] || continue
 		for try in $(seq 300); do
 			for dir in "$session"/device/target*/*:*:*:"$2"/block/*; do
-				[ ! -d "$dir" ] || { basename "$dir"; return 0; }
+				[ ! -d "$dir" ] || { echo "${dir##*/}"; return 0; }
 			done
 			sleep 0.1
 		done
 	done
-	echo "path $1 has no LUN $2 ($host)" >&2
+	echo "path $1 has no LUN $2" >&2
 	return 1
 }
 
@@ -76,32 +76,25 @@ lun_up() { # NUMBER NAME:MIB
 	ln -s "$core" "$group/lun/lun_$1/port"
 }
 
-path_up() { # PATH: its initiator may use all LUNs, and logs in
-	local acl=$group/acls/iqn.2026-01.org.example:path$1 lun setting try
+path_up() { # PATH: its initiator may use all LUNs, and can log in
+	local acl=$group/acls/iqn.2026-01.org.example:path$1 lun
 	mkdir -p "$acl"
 	for lun in "$group"/lun/lun_*; do
-		mkdir -p "$acl/$(basename "$lun")"
-		ln -s "$lun" "$acl/$(basename "$lun")/lun"
+		mkdir -p "$acl/${lun##*/}"
+		ln -s "$lun" "$acl/${lun##*/}/lun"
 	done
 	# An emulated machine is slow at times: then 3 seconds, as by default, break the connection.
 	echo 60 >"$acl/attrib/dataout_timeout"
-	iscsiadm -m iface -I "path$1" -o new
-	iscsiadm -m iface -I "path$1" -o update -n iface.initiatorname -v "iqn.2026-01.org.example:path$1"
+	printf '%s\n' "iface.iscsi_ifacename = path$1" "iface.transport_name = tcp" \
+		"iface.initiatorname = iqn.2026-01.org.example:path$1" >"/etc/iscsi/ifaces/path$1"
 	iscsiadm -m node -T $target -p "$portal,1" -I "path$1" -o new
-	for setting in conn[0].timeo.noop_out_interval=0 conn[0].timeo.noop_out_timeout=0; do
-		iscsiadm -m node -T $target -p $portal -I "path$1" -o update -n "node.${setting%=*}" -v "${setting#*=}"
-	done
-	for try in 1 2 3; do
-		! iscsiadm -m node -T $target -p $portal -I "path$1" --login || break
-		sleep 1
-	done
 }
 
 # LUNs of Linux's iSCSI target, logged in to once for each path under another initiator's name: reservations tell
 # initiators apart.  (Over tcm_loop, which would be simpler, 6.12 hangs in PREEMPT AND ABORT.)
 scsi_up() {
-	local number=0 disk i device devices
-	mkdir -p /etc/target/pr /var/target/pr /run/lock/iscsi /etc/iscsi
+	local number=0 disk i device devices try
+	mkdir -p /etc/target/pr /var/target/pr /run/lock/iscsi /etc/iscsi/ifaces
 	modprobe -a target_core_mod target_core_file target_core_iblock iscsi_target_mod iscsi_tcp sd_mod
 	group=$config/target/iscsi/$target/tpgt_1
 	mkdir -p "$group/np/$portal"
@@ -112,9 +105,15 @@ scsi_up() {
 	echo 0 >"$group/attrib/authentication"
 	echo 1 >"$group/enable"
 	echo "InitiatorName=iqn.2026-01.org.example:guest" >/etc/iscsi/initiatorname.iscsi
+	printf '%s = 0\n' 'node.conn[0].timeo.noop_out_interval' 'node.conn[0].timeo.noop_out_timeout' >>/etc/iscsi/iscsid.conf
 	iscsid
 	for i in $(seq "$paths"); do
 		path_up "$i"
+	done
+	# All at the same time; of those that did not succeed once more.
+	for try in 1 2 3; do
+		! iscsiadm -m node --login || break
+		sleep 1
 	done
 	number=0
 	for disk; do
