@@ -15,6 +15,7 @@ import traceback
 from guest_lib import get, put, recoveries, sh
 
 CLONE_NEWNS = 0x20000
+PIPE_SIZE = 65536
 CLONE_NEWNET = 0x40000000
 SERVER = "192.0.2.1"
 libc = ctypes.CDLL(None, use_errno=True)
@@ -41,8 +42,11 @@ class Work:
             except BaseException as e:
                 where = traceback.extract_tb(e.__traceback__)[-1]
                 answer = (False, f"{type(e).__name__}: {e} ({where.name}:{where.lineno})")
+            told = pickle.dumps(answer)
+            if len(told) > PIPE_SIZE:
+                told = pickle.dumps((False, f"a result of {len(told)} bytes, and nobody reads it before this ends"))
             with os.fdopen(write_end, "wb") as pipe:
-                pipe.write(pickle.dumps(answer))
+                pipe.write(told)
             os._exit(0)
         os.close(write_end)
         self.pipe = read_end
