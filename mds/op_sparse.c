@@ -110,6 +110,11 @@ FIBER_FN nfsstat4 op_seek(struct compound *c, const struct nfs_argop4 *arg, stru
 #define PLUS_HEAD 16u
 #define PLUS_HOLE 20u
 #define PLUS_DATA 16u
+/*
+ * A shorter hole is told as zeros.  Linux puts the pieces where the data goes, which has room for as much as it asked
+ * for: where a hole's words don't fit there it fails with an I/O error (seen with 6.12 and 7.2 and one byte).
+ */
+#define PLUS_HOLE_MIN DADDR_BLOCK_SIZE
 /* Pieces of one answer: the rest of a file that is torn to pieces comes with the next. */
 #define PLUS_PIECES_MAX 64u
 
@@ -191,7 +196,7 @@ static FIBER_FN int plus_step(struct plus *p)
 {
 	const struct fh *fh = &p->c->fh;
 	struct fs *fs = p->c->mds->fs;
-	uint64_t data, hole;
+	uint64_t data, hole = p->end;
 	bool eof;
 	int err = data_seek(fs, fh->ino, fh->generation, p->pos, true, &data, &eof);
 
@@ -201,11 +206,13 @@ static FIBER_FN int plus_step(struct plus *p)
 	}
 	if (err)
 		return err;
-	if (data > p->pos) {
-		plus_hole(p, min_u64(data, p->end));
+	data = min_u64(data, p->end);
+	if (data - p->pos >= PLUS_HOLE_MIN) {
+		plus_hole(p, data);
 		return 0;
 	}
-	err = data_seek(fs, fh->ino, fh->generation, p->pos, false, &hole, &eof);
+	if (data < p->end)
+		err = data_seek(fs, fh->ino, fh->generation, data, false, &hole, &eof);
 	if (err == -ENXIO) {
 		p->full = p->eof = true;
 		return 0;

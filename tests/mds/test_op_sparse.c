@@ -349,6 +349,54 @@ static FIBER_FN void do_plus_mixed(struct store *s)
 	CHECK(res.rpr_eof);
 }
 
+static void expect_zeros(const struct read_plus_res4 *res, uint64_t off, uint32_t len)
+{
+	const struct read_plus_content *piece = res->rpr_contents.rpr_contents_val;
+	const struct data4 *data = &piece->read_plus_content_u.rpc_data;
+
+	CHECK_EQ(res->rpr_contents.rpr_contents_len, 1);
+	CHECK_EQ(piece->rpc_content, NFS4_CONTENT_DATA);
+	CHECK_EQ(data->d_offset, off);
+	CHECK_EQ(data->d_data.d_data_len, len);
+	CHECK(data_file_is_zero(data->d_data.d_data_val, len));
+}
+
+/* A piece of a hole that is shorter than what says so on the wire, or hardly longer, is data. */
+static FIBER_FN void do_plus_short_hole(struct store *s)
+{
+	static const uint32_t counts[] = { 1, 19, 100, BLK - 1 };
+	struct data_file f = sparse_file(s);
+	struct read_plus_res4 res;
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		CHECK_EQ(read_plus(&f, 5 * BLK - 7, counts[i], &res), NFS4_OK);
+		expect_zeros(&res, 5 * BLK - 7, counts[i]);
+		CHECK(!res.rpr_eof);
+	}
+	CHECK_EQ(read_plus(&f, 8 * BLK - 1, 1000, &res), NFS4_OK);
+	expect_zeros(&res, 8 * BLK - 1, 1);
+	CHECK(res.rpr_eof);
+}
+
+/* Before data it is one piece with that; behind it one more. */
+static FIBER_FN void do_plus_short_hole_and_data(struct store *s)
+{
+	struct data_file f = sparse_file(s);
+	struct read_plus_res4 res;
+	const struct data4 *data;
+
+	CHECK_EQ(read_plus(&f, 2 * BLK - 3, 2 * BLK + 3 + 5, &res), NFS4_OK);
+	CHECK_EQ(res.rpr_contents.rpr_contents_len, 2);
+	data = &res.rpr_contents.rpr_contents_val[0].read_plus_content_u.rpc_data;
+	CHECK_EQ(data->d_offset, 2 * BLK - 3);
+	CHECK_EQ(data->d_data.d_data_len, 2 * BLK + 3);
+	CHECK(data_file_is_zero(data->d_data.d_data_val, 3));
+	data = &res.rpr_contents.rpr_contents_val[1].read_plus_content_u.rpc_data;
+	CHECK_EQ(res.rpr_contents.rpr_contents_val[1].rpc_content, NFS4_CONTENT_DATA);
+	CHECK_EQ(data->d_offset, 4 * BLK);
+	CHECK_EQ(data->d_data.d_data_len, 5);
+}
+
 /* Two pieces of data with a length that needs padding before the second. */
 static FIBER_FN void do_plus_padding(struct store *s)
 {
@@ -465,6 +513,8 @@ int main(void)
 		LAB_TEST(do_plus_data),
 		LAB_TEST(do_plus_hole),
 		LAB_TEST(do_plus_mixed),
+		LAB_TEST(do_plus_short_hole),
+		LAB_TEST(do_plus_short_hole_and_data),
 		LAB_TEST(do_plus_padding),
 		LAB_TEST(do_plus_allocated),
 		LAB_TEST(do_plus_beyond),
