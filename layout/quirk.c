@@ -39,8 +39,9 @@ static struct quirk quirk_of_linux(const char *impl)
 			       .commit_max_block = LOST_BLOCK,
 			       .commit_max_scsi = LOST_SCSI,
 			       .whole_file_recalls = true,
-			       .why = "Linux before 6.17: keeps extents after a recall of a range, and forgets what "
-				      "does not fit in one LAYOUTCOMMIT" };
+			       .keeps_returned = true,
+			       .why = "Linux before 6.17: keeps extents after a recall of a range or a return, and "
+				      "forgets what does not fit in one LAYOUTCOMMIT" };
 	const char *machine = strrchr(impl, ' ');
 	unsigned int major = 0, minor = 0;
 
@@ -50,7 +51,7 @@ static struct quirk quirk_of_linux(const char *impl)
 	if (major > LOST_FIXED_MAJOR || (major == LOST_FIXED_MAJOR && minor >= LOST_FIXED_MINOR)) {
 		quirk.commit_max_block = 0;
 		quirk.commit_max_scsi = 0;
-		quirk.why = "Linux: keeps extents after a recall of a range";
+		quirk.why = "Linux: keeps extents after a recall of a range or a return";
 	}
 	return quirk;
 }

@@ -14,7 +14,9 @@ struct quirk {
 	/* Runs of blocks that it can say in one LAYOUTCOMMIT; more it loses.  0: any number. */
 	uint32_t commit_max_block, commit_max_scsi;
 	bool whole_file_recalls; /* keeps stale extents after a recall of a range */
-	const char *why;	 /* of the row, for people */
+	/* Keeps them too after a return, unless that was of all it has and nothing else is going on with the file. */
+	bool keeps_returned;
+	const char *why; /* of the row, for people */
 };
 
 /* @impl: as struct client keeps it, "" if it sent none. */

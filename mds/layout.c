@@ -90,7 +90,8 @@ int layout_write(struct txn *txn, const struct layout *layout, uint64_t number, 
 		.revoked = le32_make(revoked),
 		.nr_grants = le32_make(grants->nr),
 		.kind = (uint8_t)layout->kind,
-		.return_on_close = layout->return_on_close,
+		.flags = (layout->return_on_close ? RECORD_LAYOUT_RETURN_ON_CLOSE : 0) |
+			 (layout->returned ? RECORD_LAYOUT_RETURNED : 0),
 		.recall_time = le16_make(recall_time(layout, grants)),
 	};
 	int err;
@@ -286,7 +287,8 @@ static int layout_load_fill(const struct layout_load *w, struct layout *layout)
 	layout->generation = le64_get(w->rec.generation);
 	layout->key = le64_get(w->rec.key);
 	layout->kind = w->rec.kind;
-	layout->return_on_close = w->rec.return_on_close;
+	layout->return_on_close = w->rec.flags & RECORD_LAYOUT_RETURN_ON_CLOSE;
+	layout->returned = w->rec.flags & RECORD_LAYOUT_RETURNED;
 	layout->recall_ns = le16_get(w->rec.recall_time) * RECORD_LAYOUT_RECALL_NS;
 	layout->nr_unwritten = UINT32_MAX;
 	memcpy(layout->fh, w->rec.fh, sizeof(layout->fh));
@@ -304,7 +306,8 @@ static int layout_load_enter(const struct layout_load *w)
 {
 	struct file *file = file_find(w->mds, le64_get(w->rec.ino)), *spare = file_alloc();
 	struct layout *layout = layout_alloc(w->client);
-	bool bad = (w->rec.kind != LAYOUT_SCSI && w->rec.kind != LAYOUT_BLOCK) || w->rec.return_on_close > 1 ||
+	bool bad = (w->rec.kind != LAYOUT_SCSI && w->rec.kind != LAYOUT_BLOCK) ||
+		   w->rec.flags & ~(RECORD_LAYOUT_RETURN_ON_CLOSE | RECORD_LAYOUT_RETURNED) ||
 		   state_lookup(w->mds, w->number, STATE_ANY) || layout_load_clashes(w, file) ||
 		   (file && file->generation != le64_get(w->rec.generation)) ||
 		   (!le32_get(w->rec.revoked) && (w->nr == 0 || layout_of(file, w->client)));

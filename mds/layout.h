@@ -41,6 +41,8 @@ struct layout {
 	bool return_on_close;
 	struct grants grants;
 	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
+	/* Its holder has returned all or some of it, and is to prove that it keeps nothing (layout_recall.h). */
+	bool returned;
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
 	uint64_t told_ns; /* since then the client has said that it will return this; 0: no */

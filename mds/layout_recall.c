@@ -16,12 +16,14 @@
 #include "mds/config.h"
 #include "mds/op_layout.h"
 
-#define RECALLS_MAX    1024u		  /* fibers */
-#define RECALLS_CLIENT 64u		  /* of them for one client: who is slow holds up nobody else's */
-#define RECALL_SOON_NS (NSEC_PER_SEC / 4) /* after NFS4ERR_DELAY and the like */
-#define PATIENT_DELAYS 4		  /* so many of these are believed */
-#define RECALL_LATE_NS NSEC_PER_SEC	  /* after answers that say nothing, and where there is no path */
-#define RECALL_SAVE_NS NSEC_PER_SEC	  /* a crash may make so much of the time come again */
+#define RECALLS_MAX    1024u		    /* fibers */
+#define RECALLS_CLIENT 64u		    /* of them for one client: who is slow holds up nobody else's */
+#define RECALL_SOON_NS (NSEC_PER_SEC / 4)   /* after NFS4ERR_DELAY and the like */
+#define PATIENT_DELAYS 4		    /* so many of these are believed */
+#define RECALL_LATE_NS NSEC_PER_SEC	    /* after answers that say nothing, and where there is no path */
+#define PROOF_SOON_NS  (NSEC_PER_SEC / 100) /* after NFS4ERR_DELAY of who has yet to see the answer to its return */
+#define PROOF_DELAYS   8		    /* so many of these */
+#define RECALL_SAVE_NS NSEC_PER_SEC	    /* a crash may make so much of the time come again */
 /*
  * After NFS4_OK, at first and at most.  Linux keeps what it has written until it has committed it, and starts a
  * commit only when a recall comes: what was being written when the first one came is committed by the next one.  Else
@@ -50,6 +52,7 @@ struct round {
 	uint64_t ask_ns;     /* not again before that */
 	uint64_t told_ns;    /* the pause after the last NFS4_OK; 0: none yet */
 	unsigned int delays; /* answers in a row that put it off */
+	bool proof;	     /* it was asked again since it has returned something */
 };
 
 static uint64_t recall_ns(const struct mds *mds)
@@ -96,7 +99,7 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 		/* It is gone, and no LAYOUTRETURN will come (20.3.3). */
 		return layout_take(&round->range, GRANT_HELD, true);
 	case NFS4ERR_DELAY:
-		*ret_pause = RECALL_SOON_NS;
+		*ret_pause = round->proof && round->delays <= PROOF_DELAYS ? PROOF_SOON_NS : RECALL_SOON_NS;
 		return 0;
 	case NFS4ERR_OLD_STATEID:
 		round->seqid = 0;
@@ -136,6 +139,14 @@ static FIBER_FN int round_save(struct round *round)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Whether it has returned something, and was not asked since. */
+static bool round_is_returned(const struct round *round)
+{
+	const struct layout *layout = layout_range_find(&round->range);
+
+	return layout && layout->returned && !round->proof;
+}
+
 /* Ask for the range until nothing is held there any more, or the time is over. */
 static FIBER_FN int round_run(struct round *round)
 {
@@ -149,7 +160,8 @@ static FIBER_FN int round_run(struct round *round)
 
 		if (now >= round->end_ns || client_is_courteous(mds, round->client))
 			return -ETIME;
-		if (now >= round->ask_ns) {
+		if (now >= round->ask_ns || round_is_returned(round)) {
+			round->proof |= round_is_returned(round);
 			err = round_save(round);
 			if (err)
 				return err;
@@ -219,7 +231,8 @@ static FIBER_FN int recall_held(const struct recall *r, const struct layout_rang
 	layout = layout_range_find(range);
 	if (!err && layout && !mds->stopping)
 		layout->recall_ns = 0;
-	if (err != -ETIME)
+	/* Nobody else wants anything of it: its holder can prove what it has returned when it comes again. */
+	if (err != -ETIME || (layout && layout->recall_first >= layout->recall_end))
 		return err;
 	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked, and it is fenced",
 		 (unsigned long)r->client->id, r->client->peer);
@@ -240,19 +253,31 @@ static FIBER_FN int recall_step(const struct recall *r, const struct layout_rang
 	return layout_settle(r->mds, r->number, range->first, range->end);
 }
 
-static FIBER_FN void recall_one(const struct recall *r)
+/* What is wanted back, and all that its holder says it has returned. */
+static FIBER_FN int recall_all(const struct recall *r)
 {
 	struct layout_range range = { .mds = r->mds, .number = r->number };
-	struct layout *layout;
+	const struct layout *layout;
 	int err = 0;
 
 	while (!err && !r->mds->stopping && (layout = layout_range_find(&range))) {
-		range.first = layout->recall_first;
-		range.end = layout->recall_end;
+		bool returned = layout->returned && grants_have(&layout->grants, GRANT_HELD);
+
+		range.first = returned ? 0 : layout->recall_first;
+		range.end = returned ? GRANT_END : layout->recall_end;
 		if (!layout_range_has(&range, GRANT_ANY))
 			break;
 		err = recall_step(r, &range);
 	}
+	return err;
+}
+
+static FIBER_FN void recall_one(const struct recall *r)
+{
+	struct layout_range range = { .mds = r->mds, .number = r->number };
+	struct layout *layout;
+	int err = recall_all(r);
+
 	/* Who asks next tries again. */
 	if (err)
 		log_warn("a layout of client %lx cannot be taken back now: %s", (unsigned long)r->client->id,
@@ -262,6 +287,8 @@ static FIBER_FN void recall_one(const struct recall *r)
 		return;
 	layout->recalled = false;
 	layout->recall_first = layout->recall_end = layout->recall_ns = layout->told_ns = 0;
+	layout->returned &= grants_have(&layout->grants, GRANT_HELD);
+	layout_closed(r->mds, r->client, layout->ino);
 	/* Its holder may ask again. */
 	wait_queue_wake_all(&r->mds->layouts->gone);
 }
@@ -344,6 +371,15 @@ static void recall_want(struct mds *mds, struct layout *layout, uint64_t first, 
 	layout->recalled = true;
 	layout->recall_first = first;
 	layout->recall_end = end;
+}
+
+void layout_prove_return(struct mds *mds, struct layout *layout)
+{
+	layout->returned = true;
+	if (layout->recalled)
+		wait_queue_wake_all(&mds->layouts->gone);
+	else
+		recall_want(mds, layout, 0, 0);
 }
 
 bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end)

@@ -26,6 +26,13 @@ nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint6
 /* Whether the holder has said that it will give back all of [@first, @end). */
 bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end) MUST_CHECK;
 
+/*
+ * The holder of @layout says that it has given back all or some of it, and may keep some of its extents for all that
+ * (client rule 10): it is asked for the whole, and what it holds ends when it answers NOMATCHING_LAYOUT, or returns
+ * it once more.
+ */
+void layout_prove_return(struct mds *mds, struct layout *layout);
+
 /* The file is without a name: whoever has a layout of it is asked to give it back. */
 void layout_recall_file(struct mds *mds, uint64_t ino);
 /* Whether one is being recalled, or its holder fenced, that keeps @client from something. */

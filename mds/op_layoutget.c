@@ -156,8 +156,11 @@ static nfsstat4 layoutget_find(struct layoutget *w)
 	}
 	if (layout && layout->kind != w->kind)
 		return NFS4ERR_LAYOUTUNAVAILABLE;
+	/* A recall that it answers is all that is missing, or found no fiber. */
+	if (layout && layout->returned && !layout->recalled)
+		layout_prove_return(w->c->mds, layout);
 	/* What is only late ends without the client. */
-	w->own_recalled = layout && layout->recalled &&
+	w->own_recalled = layout && layout->recalled && !layout->returned &&
 			  grants_find(&layout->grants, layout->recall_first, layout->recall_end, GRANT_HELD);
 	if (w->own_recalled && layout->told_ns && reactor_now_ns(w->c->mds->reactor) - layout->told_ns >= STUCK_NS)
 		return NFS4ERR_BADLAYOUT;
@@ -479,10 +482,16 @@ static bool layoutget_returns_on_close(const struct layoutget *w)
 	return false;
 }
 
+static bool layoutget_may_write(const struct layoutget *w)
+{
+	return layout_is_open(file_find(w->c->mds, w->c->fh.ino), w->c->client, true);
+}
+
 static int layoutget_record(struct txn *txn, struct layoutget *w)
 {
 	struct layout *layout = w->layout ? w->layout : w->spare;
-	bool on_close = layoutget_returns_on_close(w);
+	/* For reading too, where all is returned then: of one iomode alone it could not be believed. */
+	bool on_close = layoutget_returns_on_close(w) || (w->quirk.keeps_returned && layoutget_may_write(w));
 	unsigned int nr_before = w->layout ? w->layout->grants.nr : 0;
 	int err;
 

@@ -4,12 +4,17 @@
  * LAYOUTRETURN (RFC 8881, 18.44).  Promises: what is returned is nobody's any more when the answer leaves, also after
  * a crash; what the client may have written there and not committed is kept for it until it closes the file or
  * another wants the blocks.  Returns that make no sense harm only their sender.
+ *
+ * A client that may go on using what it has returned (client rule 10) is not believed: its answer says that the
+ * layout is still there, and nothing is free before it has proved that it keeps nothing (layout_prove_return()).
  */
 
 #include <string.h>
 
+#include "mds/layout_recall.h"
 #include "mds/layout_recall_int.h"
 #include "mds/op_layout.h"
+#include "mds/open.h"
 #include "mds/ops.h"
 #include "mds/status.h"
 
@@ -28,6 +33,7 @@ struct layoutreturn {
 	struct grants grants;
 	uint32_t seqid;
 	bool is_late;
+	bool is_doubtful;
 };
 
 /* Blocks that are wholly returned. */
@@ -53,6 +59,43 @@ static nfsstat4 layoutreturn_find(struct layoutreturn *w)
 	return w->layout ? NFS4_OK : NFS4ERR_BAD_STATEID;
 }
 
+/*
+ * Whether the client may have the file open after this compound.  Return on close comes with CLOSE, or with
+ * OPEN_DOWNGRADE, or alone where somebody else of the client has it open.
+ */
+static bool layoutreturn_stays_open(const struct layoutreturn *w)
+{
+	unsigned int nr = 0;
+
+	list_for_each (pos, &w->layout->file->opens) {
+		const struct open *open = list_entry(pos, struct open, by_file);
+
+		if (open->state.client != w->c->client)
+			continue;
+		/* Of several kinds: OPEN_DOWNGRADE may follow. */
+		nr += open->share.combos & (open->share.combos - 1u) ? 2 : 1;
+	}
+	return nr > 1;
+}
+
+/*
+ * Linux empties its tree of extents when nothing uses the layout any more, or when it answers a recall with
+ * NOMATCHING_LAYOUT.  So it keeps some if it returns one iomode and has the other, and may keep them if it does
+ * something with the file at that moment: if it was recalled (a LAYOUTGET may wait for that), or other opens go on.
+ * Where it returns all it has by itself and at once, it empties the tree before.  It is asked once more, not twice.
+ */
+static bool layoutreturn_is_doubtful(const struct layoutreturn *w)
+{
+	const struct layout *layout = w->layout;
+	bool with_close = w->c->op_index + 1 < w->c->nr_ops;
+
+	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned || w->first != 0 || w->end != GRANT_END)
+		return false;
+	if (layout->recalled || grants_have(&layout->grants, GRANT_HELD & ~w->bits))
+		return true;
+	return with_close && layoutreturn_stays_open(w);
+}
+
 /* The grants as they will be. */
 static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
 {
@@ -61,7 +104,7 @@ static int layoutreturn_take(struct txn *txn, struct layoutreturn *w)
 	int err;
 
 	grants_release(&w->grants);
-	if (w->first >= w->end)
+	if (w->first >= w->end || w->is_doubtful)
 		return grants_take(&w->layout->grants, 0, GRANT_END, 0, false, &w->grants);
 	/* Without an open nothing is late, but the space must be given back. */
 	w->is_late = !may_commit;
@@ -79,6 +122,9 @@ static int layoutreturn_body(struct txn *txn, void *arg)
 	w->status = layoutreturn_find(w);
 	if (w->status)
 		return LAYOUTRETURN_STATUS;
+	/* Also in a second run, by what the first one found. */
+	w->is_doubtful |= layoutreturn_is_doubtful(w);
+	w->layout->returned |= w->is_doubtful;
 	err = layoutreturn_take(txn, w);
 	if (err)
 		return err;
@@ -110,6 +156,11 @@ static void layoutreturn_apply(struct layoutreturn *w)
 	}
 	layout->state.seqid = w->seqid;
 	layout_set_grants(mds, layout, &w->grants);
+	if (w->is_doubtful) {
+		/* The recall waits until the client has this answer. */
+		layout_note_call(layout, w->c);
+		layout_prove_return(mds, layout);
+	}
 	if (w->is_late && !grants_have(&layout->grants, GRANT_HELD))
 		layout_settle_later(mds, layout->state.number);
 }
@@ -120,6 +171,7 @@ static FIBER_FN nfsstat4 layoutreturn_run(struct layoutreturn *w)
 	uint64_t seq = 0;
 	int err;
 
+	w->is_doubtful = false;
 	if (w->ret)
 		err = compound_run(w->c, &opt, layoutreturn_body, w);
 	else

@@ -95,12 +95,15 @@ struct record_layout {
 	struct le32 revoked; /* as in struct record_open */
 	struct le32 nr_grants;
 	uint8_t kind; /* enum layout_kind */
-	uint8_t return_on_close;
+	uint8_t flags;
 	struct le16 recall_time; /* how long it has been asked for, in units of RECORD_LAYOUT_RECALL_NS */
 	uint8_t fh[32];		 /* the file handle that the client has */
 };
 
 #define RECORD_LAYOUT_RECALL_NS 100000000ull
+/* record_layout.flags */
+#define RECORD_LAYOUT_RETURN_ON_CLOSE 1u
+#define RECORD_LAYOUT_RETURNED	      2u
 
 static_assert(sizeof(struct record_layout) == 72, "layout");
 

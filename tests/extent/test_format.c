@@ -237,7 +237,7 @@ static const struct row fields[] = {
 	F(record_layout, revoked),
 	F(record_layout, nr_grants),
 	F(record_layout, kind),
-	F(record_layout, return_on_close),
+	F(record_layout, flags),
 	F(record_layout, recall_time),
 	F(record_layout, fh),
 	F(disk_fence_key, key),

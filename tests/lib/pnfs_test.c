@@ -37,6 +37,22 @@ struct pnfs_peer_duty {
 	uint64_t off, len;
 };
 
+static void peer_set_returned(struct pnfs_peer_file *file, bool is_returned)
+{
+	file->peer->nr_returned += is_returned;
+	file->peer->nr_returned -= file->is_returned;
+	file->is_returned = is_returned;
+}
+
+/* After a LAYOUTRETURN. */
+static void peer_has_left(struct pnfs_peer_file *file, const struct nfs_layoutreturn *ret,
+			  const layoutreturn_stateid *left)
+{
+	file->has_layout = left->lrs_present;
+	peer_set_returned(file, left->lrs_present && ret->iomode == LAYOUTIOMODE4_ANY && ret->offset == 0 &&
+					ret->length == PNFS_ALL);
+}
+
 /* After the answer to the recall: as a client whose I/O has ended. */
 static FIBER_FN void peer_return_later(void *arg)
 {
@@ -53,14 +69,16 @@ static FIBER_FN void peer_return_later(void *arg)
 	uint32_t at;
 
 	fiber_sleep_ns(1000000);
+	file->is_returning = true;
 	nfs_session_begin(peer->s.session, &peer->c);
 	nfs_op_putfh(&peer->c, &file->open.fh);
 	at = nfs_op_layoutreturn(&peer->c, &ret);
 	if (nfs_session_send(peer->s.session, &peer->c) == 0 && nfs_op_got_layoutreturn(&peer->c, at, &left) == 0) {
-		file->has_layout = left.lrs_present;
+		peer_has_left(file, &ret, &left);
 		if (left.lrs_present)
 			file->layout = left.layoutreturn_stateid_u.lrs_stateid;
 	}
+	file->is_returning = false;
 	peer->nr_returning--;
 	free(duty);
 }
@@ -83,20 +101,30 @@ static FIBER_FN nfsstat4 pnfs_peer_recalled(void *owner, const struct nfs_cb_arg
 	const CB_LAYOUTRECALL4args *recall = &arg->nfs_cb_argop4_u.opcblayoutrecall;
 	struct pnfs_peer *peer = owner;
 	struct pnfs_peer_file *file = peer->files;
+	const layoutrecall_file4 *what = &recall->clora_recall.layoutrecall4_u.lor_layout;
 
 	(void)res;
+	while (file && recall->clora_recall.lor_recalltype == LAYOUTRECALL4_FILE &&
+	       !(file->has_layout && nfs_state_same(&file->layout, &what->lor_stateid)))
+		file = file->next;
+	if (file && file->is_returning)
+		return NFS4ERR_DELAY;
+	if (file && file->is_returned) {
+		peer->nr_proofs++;
+		peer_set_returned(file, false);
+		file->has_layout = false;
+		return NFS4ERR_NOMATCHING_LAYOUT;
+	}
 	peer->nr_recalls++;
 	peer->recall_type = recall->clora_recall.lor_recalltype;
 	peer->recall_iomode = recall->clora_iomode;
 	peer->recall_changed = recall->clora_changed;
 	if (peer->recall_type != LAYOUTRECALL4_FILE)
 		return NFS4ERR_NOMATCHING_LAYOUT;
-	peer->recalled = recall->clora_recall.layoutrecall4_u.lor_layout;
+	peer->recalled = *what;
 	peer->recalled.lor_fh = (nfs_fh4){ 0 };
 	if (peer->manner == PNFS_SAYS_DELAY)
 		return NFS4ERR_DELAY;
-	while (file && !(file->has_layout && nfs_state_same(&file->layout, &peer->recalled.lor_stateid)))
-		file = file->next;
 	if (!file)
 		return NFS4ERR_NOMATCHING_LAYOUT;
 	file->layout = peer->recalled.lor_stateid;
@@ -136,6 +164,8 @@ FIBER_FN struct pnfs_peer *pnfs_peer_new(struct nfs_test *t, const char *impl, c
 FIBER_FN void pnfs_peer_settle(struct pnfs_peer *peer)
 {
 	while (peer->nr_returning)
+		fiber_sleep_ns(1000000);
+	for (unsigned int i = 0; i < 1000 && peer->nr_returned; i++)
 		fiber_sleep_ns(1000000);
 }
 
@@ -277,6 +307,7 @@ static FIBER_FN nfsstat4 send_get(struct pnfs_peer_file *file, const struct nfs_
 	}
 	file->layout = ok.logr_stateid;
 	file->has_layout = true;
+	peer_set_returned(file, false);
 	return NFS4_OK;
 }
 
@@ -401,17 +432,21 @@ FIBER_FN void pnfs_peer_return(struct pnfs_peer_file *file, layoutiomode4 iomode
 	layoutreturn_stateid left;
 	uint32_t at;
 
+	file->is_returning = true;
 	nfs_session_begin(file->peer->s.session, c);
 	nfs_op_putfh(c, &file->open.fh);
 	at = nfs_op_layoutreturn(c, &ret);
 	NFS_SEND_IN(t, file->peer->s.session, c, want);
+	file->is_returning = false;
 	if (want)
 		return;
 	NFS_IS(t, nfs_op_got_layoutreturn(c, at, &left), 0);
-	file->has_layout = left.lrs_present;
+	peer_has_left(file, &ret, &left);
 	if (!left.lrs_present)
 		return;
 	NFS_CHECK(t, nfs_state_same(&file->layout, &left.layoutreturn_stateid_u.lrs_stateid));
-	NFS_CHECK_EQ(t, left.layoutreturn_stateid_u.lrs_stateid.seqid, file->layout.seqid + 1);
+	/* A recall may have been on its way at the same time. */
+	if (!file->is_returned)
+		NFS_CHECK_EQ(t, left.layoutreturn_stateid_u.lrs_stateid.seqid, file->layout.seqid + 1);
 	file->layout = left.layoutreturn_stateid_u.lrs_stateid;
 }

@@ -49,11 +49,13 @@ struct pnfs_peer {
 	struct pnfs_peer_file *files; /* for PNFS_RETURNS and seqids */
 	/* What it was asked: */
 	unsigned int nr_recalls;
+	unsigned int nr_proofs; /* recalls of what it had returned */
 	layoutrecall_type4 recall_type;
 	layoutiomode4 recall_iomode;
 	layoutrecall_file4 recalled; /* without the handle's bytes */
 	bool recall_changed;
 	unsigned int nr_returning;
+	unsigned int nr_returned; /* files with is_returned */
 	struct nfs_compound c;
 };
 
@@ -73,6 +75,8 @@ struct pnfs_peer_file {
 	struct pnfs_peer *peer;
 	struct nfs_state_open open;
 	bool has_layout;
+	bool is_returning; /* LAYOUTRETURN is on its way: recalls are put off, as Linux does */
+	bool is_returned;  /* all of it, though the answer said that the layout is still there (client rule 10) */
 	stateid4 layout;
 	struct pnfs_got got; /* the last one */
 	struct pnfs_peer_file *next;
@@ -81,7 +85,7 @@ struct pnfs_peer_file {
 /* @impl NULL: pnfs_linux_new. @owner NULL: a random one.  To be freed; the harness closes its client. */
 FIBER_FN struct pnfs_peer *pnfs_peer_new(struct nfs_test *t, const char *impl, const char *owner);
 FIBER_FN void pnfs_peer_free(struct pnfs_peer *peer);
-/* Wait until it has returned what it is about to return. */
+/* Wait until it has returned what it is about to return, and was asked whether it has. */
 FIBER_FN void pnfs_peer_settle(struct pnfs_peer *peer);
 
 /* Create it, or open it, for reading and writing. */
