@@ -14,95 +14,13 @@
 #include "dev/fiber.h"
 #include "dev/reactor.h"
 #include "tests/lib/check.h"
-#include "tests/lib/data_holder.h"
+#include "tests/lib/data_party.h"
 
 #define BLK DADDR_BLOCK_SIZE
-#define A   1
-#define B   2
 
 static void run(void (*fn)(struct store *s, void *arg))
 {
 	data_file_run(&(struct store_config){ .seed = store_seed(1) }, fn, NULL);
-}
-
-/* Everybody who takes part. */
-struct party {
-	struct data_holders all;
-	struct data_asker server, a, b;
-	struct data_also also;
-	struct data_file f, g;
-	uint8_t buf[16 * BLK];
-	struct inode inode;
-	uint64_t seq;
-	bool durable;
-};
-
-FIBER_FN static struct party *party_new(struct store *s)
-{
-	struct party *p = calloc(1, sizeof(*p));
-
-	data_asker_init(&p->server, &p->all, 0);
-	data_asker_init(&p->a, &p->all, A);
-	data_asker_init(&p->b, &p->all, B);
-	p->also.guard = &p->server.guard;
-	p->f = data_file_new(s, "f");
-	p->g = data_file_new(s, "g");
-	return p;
-}
-
-FIBER_FN static int put(struct party *p, uint64_t off, uint32_t len)
-{
-	memset(p->buf, 's', sizeof(p->buf));
-	return data_write(p->f.store->fs, p->f.ino, p->f.generation, off, p->buf, len, DATA_UNSTABLE, &p->also,
-			  &p->inode, &p->durable, &p->seq);
-}
-
-FIBER_FN static int resize(struct party *p, uint64_t size)
-{
-	struct inode_attrs attrs = { .mask = INODE_SET_SIZE, .size = size };
-
-	return data_setattr(p->f.store->fs, p->f.ino, p->f.generation, &attrs, &p->also, &p->inode, &p->seq);
-}
-
-FIBER_FN static int allocate(struct party *p, uint64_t off, uint64_t len)
-{
-	return data_allocate(p->f.store->fs, p->f.ino, p->f.generation, off, len, &p->also, &p->inode, &p->seq);
-}
-
-FIBER_FN static int deallocate(struct party *p, uint64_t off, uint64_t len)
-{
-	return data_deallocate(p->f.store->fs, p->f.ino, p->f.generation, off, len, &p->also, &p->inode, &p->seq);
-}
-
-FIBER_FN static int share(struct party *p, struct data_file *src, uint64_t src_off, struct data_file *dst,
-			  uint64_t off, uint64_t len)
-{
-	struct data_range from = { src->ino, src->generation, src_off }, to = { dst->ino, dst->generation, off };
-
-	return data_clone(src->store->fs, &from, &to, len, &p->also, &p->inode, &p->seq);
-}
-
-/* A holder writes @nr blocks full of @byte from @blk on. */
-FIBER_FN static void scribble(struct party *p, struct data_asker *who, uint64_t blk, uint64_t nr, uint8_t byte)
-{
-	memset(p->buf, byte, sizeof(p->buf));
-	CHECK_EQ(data_holder_write(who, &p->f, blk, nr, p->buf), 0);
-}
-
-FIBER_FN static int commit(struct party *p, struct data_asker *who, uint64_t blk, uint64_t nr, uint64_t size)
-{
-	return data_holder_commit(who, &p->f, blk, nr, true, size, UINT64_MAX, &p->seq);
-}
-
-/* Bytes [@off, @end) of the file are @byte. */
-FIBER_FN static void expect(struct party *p, uint64_t off, uint64_t end, uint8_t byte)
-{
-	uint8_t *buf = malloc(end - off);
-
-	CHECK_EQ(data_file_read(&p->f, off, buf, (uint32_t)(end - off)), end - off);
-	for (uint64_t i = 0; i < end - off; i++)
-		CHECK_EQ(buf[i], byte);
-	free(buf);
 }
 
 /* Nobody has been asked since; or it was this last. */
@@ -126,32 +44,32 @@ FIBER_FN static void do_questions(struct store *s, void *arg)
 {
 	struct party *p = party_new(s);
 
-	CHECK_EQ(put(p, 10, 2 * BLK), 0);
+	CHECK_EQ(party_put(p, 10, 2 * BLK), 0);
 	asked(p, 0, 3, DATA_FILL); /* a hole */
-	CHECK_EQ(put(p, BLK, 10), 0);
+	CHECK_EQ(party_put(p, BLK, 10), 0);
 	asked(p, 1, 2, DATA_OVERWRITE);
-	CHECK_EQ(put(p, 2 * BLK, BLK), 0);
+	CHECK_EQ(party_put(p, 2 * BLK, BLK), 0);
 	asked(p, 2, 3, DATA_OVERWRITE); /* grows within its block, where nobody can have left anything */
-	CHECK_EQ(resize(p, 6 * BLK), 0);
+	CHECK_EQ(party_resize(p, 6 * BLK), 0);
 	asked_nothing(p);
-	CHECK_EQ(allocate(p, 0, 3 * BLK), 0);
+	CHECK_EQ(party_allocate(p, 0, 3 * BLK), 0);
 	asked_nothing(p);
-	CHECK_EQ(allocate(p, BLK, 4 * BLK), 0);
+	CHECK_EQ(party_allocate(p, BLK, 4 * BLK), 0);
 	asked(p, 3, 5, DATA_REMAP);
-	CHECK_EQ(put(p, 2 * BLK, 2 * BLK), 0);
+	CHECK_EQ(party_put(p, 2 * BLK, 2 * BLK), 0);
 	asked(p, 2, 4, DATA_FILL); /* unwritten */
-	CHECK_EQ(deallocate(p, BLK + 1, BLK), 0);
+	CHECK_EQ(party_deallocate(p, BLK + 1, BLK), 0);
 	asked(p, 1, 3, DATA_REMAP);
-	CHECK_EQ(resize(p, 6 * BLK), 0);
+	CHECK_EQ(party_resize(p, 6 * BLK), 0);
 	asked_nothing(p);
-	CHECK_EQ(resize(p, 5 * BLK + 100), 0);
+	CHECK_EQ(party_resize(p, 5 * BLK + 100), 0);
 	asked(p, 5, DATA_END, DATA_REMAP);
-	CHECK_EQ(resize(p, 7 * BLK), 0);
+	CHECK_EQ(party_resize(p, 7 * BLK), 0);
 	asked(p, 5, 6, DATA_REMAP); /* the dirty tail */
-	CHECK_EQ(share(p, &p->f, 0, &p->g, BLK, 2 * BLK), 0);
+	CHECK_EQ(party_share(p, &p->f, 0, &p->g, BLK, 2 * BLK), 0);
 	CHECK_EQ(p->server.asked, 2);
 	asked(p, 1, 3, DATA_REMAP);
-	CHECK_EQ(put(p, 0, BLK), 0);
+	CHECK_EQ(party_put(p, 0, BLK), 0);
 	asked(p, 0, 1, DATA_FILL); /* shared */
 	free(p);
 }
@@ -183,37 +101,37 @@ FIBER_FN static void do_refusals(struct store *s, void *arg)
 	struct inode before;
 	struct fs_stats stats;
 
-	CHECK_EQ(put(p, 0, 4 * BLK), 0);
+	CHECK_EQ(party_put(p, 0, 4 * BLK), 0);
 	data_file_write(&p->g, 0, p->buf, 4 * BLK, DATA_UNSTABLE);
-	CHECK_EQ(allocate(p, 6 * BLK, BLK), 0);
+	CHECK_EQ(party_allocate(p, 6 * BLK, BLK), 0);
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 2, 6), 0);
 	CHECK_EQ(data_holder_get(&p->b, &p->f, 5, 9), -EBUSY);
 	before = data_file_inode(&p->f);
 	fs_stats(s->fs, &stats);
-	CHECK_EQ(put(p, 2 * BLK, 10), -EBUSY);
+	CHECK_EQ(party_put(p, 2 * BLK, 10), -EBUSY);
 	check_untouched(p, &before, &stats);
-	CHECK_EQ(put(p, 0, 8 * BLK), -EBUSY);
+	CHECK_EQ(party_put(p, 0, 8 * BLK), -EBUSY);
 	check_untouched(p, &before, &stats);
-	CHECK_EQ(resize(p, 5 * BLK + 1), -EBUSY);
+	CHECK_EQ(party_resize(p, 5 * BLK + 1), -EBUSY);
 	check_untouched(p, &before, &stats);
-	CHECK_EQ(deallocate(p, 5 * BLK + 1, 10), -EBUSY);
+	CHECK_EQ(party_deallocate(p, 5 * BLK + 1, 10), -EBUSY);
 	check_untouched(p, &before, &stats);
-	CHECK_EQ(share(p, &p->g, 0, &p->f, 0, 3 * BLK), -EBUSY);
+	CHECK_EQ(party_share(p, &p->g, 0, &p->f, 0, 3 * BLK), -EBUSY);
 	check_untouched(p, &before, &stats);
-	CHECK_EQ(share(p, &p->f, 2 * BLK, &p->g, 0, BLK), -EBUSY);
+	CHECK_EQ(party_share(p, &p->f, 2 * BLK, &p->g, 0, BLK), -EBUSY);
 	check_untouched(p, &before, &stats);
 	/* What it does not have. */
-	CHECK_EQ(put(p, 0, 2 * BLK), 0);
-	CHECK_EQ(share(p, &p->f, 0, &p->g, 0, 2 * BLK), 0);
-	CHECK_EQ(resize(p, 6 * BLK), 0);
-	CHECK_EQ(allocate(p, 0, 8 * BLK), 0);
+	CHECK_EQ(party_put(p, 0, 2 * BLK), 0);
+	CHECK_EQ(party_share(p, &p->f, 0, &p->g, 0, 2 * BLK), 0);
+	CHECK_EQ(party_resize(p, 6 * BLK), 0);
+	CHECK_EQ(party_allocate(p, 0, 8 * BLK), 0);
 	CHECK_EQ(p->server.refused, 0);
 	/* A holder itself may overwrite what is in place; more only when it has given back. */
 	p->also.guard = &p->a.guard;
-	CHECK_EQ(put(p, 2 * BLK, 10), 0);
-	CHECK_EQ(put(p, 5 * BLK, 10), -EBUSY);
+	CHECK_EQ(party_put(p, 2 * BLK, 10), 0);
+	CHECK_EQ(party_put(p, 5 * BLK, 10), -EBUSY);
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
-	CHECK_EQ(put(p, 5 * BLK, 10), 0);
+	CHECK_EQ(party_put(p, 5 * BLK, 10), 0);
 	free(p);
 }
 
@@ -230,12 +148,13 @@ FIBER_FN static void do_refused_late(struct store *s, void *arg)
 
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 1), 0);
 	for (uint64_t blk = 2; blk < 2200; blk += 2)
-		CHECK_EQ(allocate(p, blk * BLK, BLK), 0);
+		CHECK_EQ(party_allocate(p, blk * BLK, BLK), 0);
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 	/* A hole in the hands of somebody, as a layout for reading may have it. */
-	p->all.v[p->all.nr++] = (struct data_holding){ .ino = p->f.ino, .first = 2101, .end = 2102, .owner = A };
+	p->all.v[p->all.nr++] =
+		(struct data_holding){ .ino = p->f.ino, .first = 2101, .end = 2102, .owner = p->a.owner };
 	fs_stats(s->fs, &before);
-	CHECK_EQ(allocate(p, 0, 2200 * BLK), -EBUSY);
+	CHECK_EQ(party_allocate(p, 0, 2200 * BLK), -EBUSY);
 	fs_stats(s->fs, &after);
 	CHECK_EQ(after.free_blocks, before.free_blocks);
 	free(p);
@@ -266,7 +185,7 @@ FIBER_FN static void writing_main(void *arg)
 {
 	struct holding_fiber *h = arg;
 
-	h->result = put(h->p, BLK, BLK);
+	h->result = party_put(h->p, BLK, BLK);
 	h->done = true;
 }
 
@@ -282,7 +201,7 @@ FIBER_FN static void do_locks(struct store *s, void *arg)
 	struct party *p = party_new(s);
 	struct holding_fiber w = { .p = p }, h = { .p = p };
 
-	CHECK_EQ(put(p, 0, 4 * BLK), 0);
+	CHECK_EQ(party_put(p, 0, 4 * BLK), 0);
 	sim_disk_hold(s->disks[0], is_data, NULL);
 	CHECK_EQ(fiber_spawn(s->r, "writing", writing_main, &w, NULL), 0);
 	while (!sim_disk_nr_held(s->disks[0]))
@@ -294,7 +213,7 @@ FIBER_FN static void do_locks(struct store *s, void *arg)
 	while (!h.done || !w.done)
 		fiber_sleep_ns(1000);
 	CHECK(!h.result && !w.result);
-	CHECK_EQ(put(p, BLK, BLK), -EBUSY);
+	CHECK_EQ(party_put(p, BLK, BLK), -EBUSY);
 	free(p);
 }
 
@@ -311,33 +230,33 @@ FIBER_FN static void do_exact(struct store *s, void *arg)
 	struct inode before;
 
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 8), 0);
-	scribble(p, &p->a, 0, 8, 'a');
-	CHECK_EQ(commit(p, &p->a, 2, 2, 8 * BLK), 0);
-	expect(p, 0, 2 * BLK, 0);
-	expect(p, 2 * BLK, 4 * BLK, 'a');
-	expect(p, 4 * BLK, 8 * BLK, 0);
-	CHECK_EQ(commit(p, &p->a, 2, 3, 100), 0); /* partly again, and never shrinks */
-	expect(p, 2 * BLK, 5 * BLK, 'a');
-	expect(p, 5 * BLK, 8 * BLK, 0);
+	party_scribble(p, &p->a, 0, 8, 'a');
+	CHECK_EQ(party_commit(p, &p->a, 2, 2, 8 * BLK), 0);
+	party_expect(p, 0, 2 * BLK, 0);
+	party_expect(p, 2 * BLK, 4 * BLK, 'a');
+	party_expect(p, 4 * BLK, 8 * BLK, 0);
+	CHECK_EQ(party_commit(p, &p->a, 2, 3, 100), 0); /* partly again, and never shrinks */
+	party_expect(p, 2 * BLK, 5 * BLK, 'a');
+	party_expect(p, 5 * BLK, 8 * BLK, 0);
 	before = data_file_inode(&p->f);
-	CHECK_EQ(commit(p, &p->a, 7, 2, 9 * BLK), -ENXIO); /* a hole: nothing at all */
+	CHECK_EQ(party_commit(p, &p->a, 7, 2, 9 * BLK), -ENXIO); /* a hole: nothing at all */
 	CHECK_EQ(data_file_inode(&p->f).change, before.change);
 	CHECK_EQ(data_file_size(&p->f), 8 * BLK);
-	expect(p, 7 * BLK, 8 * BLK, 0);
+	party_expect(p, 7 * BLK, 8 * BLK, 0);
 	CHECK_EQ(data_holder_commit(&p->a, &p->f, 0, 0, false, 0, UINT64_MAX, &p->seq), 0);
 	CHECK(data_file_inode(&p->f).change > before.change);
-	CHECK_EQ(commit(p, &p->a, 0, 0, INODE_SIZE_MAX + 1), -EFBIG);
-	CHECK_EQ(commit(p, &p->a, MAP_BLK_MAX, 1, 0), -EINVAL);
-	CHECK_EQ(commit(p, &p->a, 1, MAP_BLK_MAX, 0), -EINVAL);
+	CHECK_EQ(party_commit(p, &p->a, 0, 0, INODE_SIZE_MAX + 1), -EFBIG);
+	CHECK_EQ(party_commit(p, &p->a, MAP_BLK_MAX, 1, 0), -EINVAL);
+	CHECK_EQ(party_commit(p, &p->a, 1, MAP_BLK_MAX, 0), -EINVAL);
 	/* A copy-on-write commit: the other owner keeps the old blocks. */
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 	CHECK_EQ(data_file_inode(&p->f).blocks, 3);
-	CHECK_EQ(share(p, &p->f, 0, &p->g, 0, 0), 0);
+	CHECK_EQ(party_share(p, &p->f, 0, &p->g, 0, 0), 0);
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 2, 5), 0);
-	scribble(p, &p->a, 3, 1, 'A');
-	expect(p, 2 * BLK, 5 * BLK, 'a');
-	CHECK_EQ(commit(p, &p->a, 3, 1, 0), 0);
-	expect(p, 3 * BLK, 4 * BLK, 'A');
+	party_scribble(p, &p->a, 3, 1, 'A');
+	party_expect(p, 2 * BLK, 5 * BLK, 'a');
+	CHECK_EQ(party_commit(p, &p->a, 3, 1, 0), 0);
+	party_expect(p, 3 * BLK, 4 * BLK, 'A');
 	CHECK_EQ(data_file_read(&p->g, 3 * BLK, p->buf, BLK), BLK);
 	CHECK(p->buf[0] == 'a' && p->buf[BLK - 1] == 'a');
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
@@ -377,7 +296,7 @@ FIBER_FN static void do_times(struct store *s, void *arg)
 	r.c.mtime.nsec++;
 	CHECK_EQ(txn_run(s->fs, &opt, raw_body, &r, NULL), -EINVAL);
 	r.c.has_mtime = false;
-	CHECK_EQ(put(p, 0, BLK), 0);
+	CHECK_EQ(party_put(p, 0, BLK), 0);
 	for (unsigned int i = 0; i <= DATA_COMMIT_STEPS; i++)
 		runs[i].nr = 1;
 	r.c.runs = runs;
@@ -425,21 +344,21 @@ FIBER_FN static void do_read_meanwhile(struct store *s, void *arg)
 	uint8_t other[BLK];
 	uint64_t daddr;
 
-	CHECK_EQ(put(p, 0, 2 * BLK), 0);
+	CHECK_EQ(party_put(p, 0, 2 * BLK), 0);
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 1, 2), 0);
 	daddr = p->all.v[0].daddr[0];
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
-	CHECK_EQ(share(p, &p->f, 0, &p->g, 0, 0), 0);
+	CHECK_EQ(party_share(p, &p->f, 0, &p->g, 0, 0), 0);
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 1, 2), 0);
 	CHECK(p->all.v[0].daddr[0] != daddr);
 	data_file_truncate(&p->g, 0);
 	data_settle(s->fs);
-	scribble(p, &p->a, 1, 1, 'a');
+	party_scribble(p, &p->a, 1, 1, 'a');
 	sim_disk_hold(s->disks[0], is_read, NULL);
 	CHECK_EQ(fiber_spawn(s->r, "reading", reading_main, &r, NULL), 0);
 	while (!sim_disk_nr_held(s->disks[0]))
 		fiber_sleep_ns(1000);
-	CHECK_EQ(commit(p, &p->a, 1, 1, 0), 0);
+	CHECK_EQ(party_commit(p, &p->a, 1, 1, 0), 0);
 	memset(other, DATA_FILE_STRANGER, sizeof(other));
 	sim_disk_poke(s->disks[0], daddr_block(daddr) << DADDR_BLOCK_SHIFT, other, BLK);
 	sim_disk_release(s->disks[0]);
@@ -463,16 +382,16 @@ FIBER_FN static int grow(struct party *p, unsigned int how)
 {
 	switch (how) {
 	case 0:
-		return resize(p, 5 * BLK);
+		return party_resize(p, 5 * BLK);
 	case 1:
-		return put(p, 4 * BLK, 10);
+		return party_put(p, 4 * BLK, 10);
 	case 2:
-		return put(p, 3 * BLK - 1, 1);
+		return party_put(p, 3 * BLK - 1, 1);
 	case 3:
-		return allocate(p, 3 * BLK, 10);
+		return party_allocate(p, 3 * BLK, 10);
 	default:
 		data_file_write(&p->g, 0, p->buf, BLK, DATA_UNSTABLE);
-		return share(p, &p->g, 0, &p->f, 4 * BLK, BLK);
+		return party_share(p, &p->g, 0, &p->f, 4 * BLK, BLK);
 	}
 }
 
@@ -483,22 +402,22 @@ FIBER_FN static void do_tail(struct store *s, void *arg)
 	for (unsigned int how = 0; how < GROWS; how++) {
 		struct party *p = party_new(s);
 
-		CHECK_EQ(put(p, 0, 100), 0);
+		CHECK_EQ(party_put(p, 0, 100), 0);
 		CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 1), 0);
-		scribble(p, &p->a, 0, 1, 'a');
+		party_scribble(p, &p->a, 0, 1, 'a');
 		CHECK_EQ(grow(p, how), -EBUSY);
-		CHECK_EQ(put(p, 50, 100), -EBUSY);
+		CHECK_EQ(party_put(p, 50, 100), -EBUSY);
 		/* Not even the holder itself: what it wrote behind the end it may still commit. */
 		p->also.guard = &p->a.guard;
 		CHECK_EQ(grow(p, how), -EBUSY);
-		CHECK_EQ(put(p, 50, 100), -EBUSY);
+		CHECK_EQ(party_put(p, 50, 100), -EBUSY);
 		p->also.guard = &p->server.guard;
-		CHECK_EQ(commit(p, &p->a, 0, 0, 200), 0);
+		CHECK_EQ(party_commit(p, &p->a, 0, 0, 200), 0);
 		CHECK_EQ(grow(p, how), -EBUSY);
 		CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 		CHECK_EQ(grow(p, how), 0);
-		expect(p, 0, 200, 'a');
-		expect(p, 200, 3 * BLK - 1, 0);
+		party_expect(p, 0, 200, 'a');
+		party_expect(p, 200, 3 * BLK - 1, 0);
 		data_file_unlink(s, "f");
 		data_file_unlink(s, "g");
 		free(p);
@@ -516,13 +435,13 @@ FIBER_FN static void do_grown_into(struct store *s, void *arg)
 	struct party *p = party_new(s);
 
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 4), 0);
-	CHECK_EQ(resize(p, 100), 0);
-	scribble(p, &p->a, 0, 1, 'a');
+	CHECK_EQ(party_resize(p, 100), 0);
+	party_scribble(p, &p->a, 0, 1, 'a');
 	CHECK_EQ(data_holder_commit(&p->a, &p->f, 0, 1, false, 0, UINT64_MAX, &p->seq), 0);
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
-	CHECK_EQ(resize(p, BLK), 0);
-	expect(p, 0, 100, 'a');
-	expect(p, 100, BLK, 0);
+	CHECK_EQ(party_resize(p, BLK), 0);
+	party_expect(p, 0, 100, 'a');
+	party_expect(p, 100, BLK, 0);
 	free(p);
 }
 
@@ -538,22 +457,22 @@ FIBER_FN static void do_behind(struct store *s, void *arg)
 		struct party *p = party_new(s);
 
 		CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 8), 0);
-		scribble(p, &p->a, 0, 8, 'a');
-		CHECK_EQ(commit(p, &p->a, 0, 8, 100), 0);
+		party_scribble(p, &p->a, 0, 8, 'a');
+		CHECK_EQ(party_commit(p, &p->a, 0, 8, 100), 0);
 		CHECK(data_file_inode(&p->f).flags & INODE_DIRTY_BEHIND);
 		data_file_check_volume(s);
 		if (how == GROWS) {
 			/* Its size comes: nothing of what it wrote is lost. */
-			CHECK_EQ(commit(p, &p->a, 0, 0, 8 * BLK), 0);
-			expect(p, 0, 8 * BLK, 'a');
+			CHECK_EQ(party_commit(p, &p->a, 0, 0, 8 * BLK), 0);
+			party_expect(p, 0, 8 * BLK, 'a');
 			CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
-			expect(p, 0, 8 * BLK, 'a');
+			party_expect(p, 0, 8 * BLK, 'a');
 		} else {
 			CHECK_EQ(grow(p, how), -EBUSY);
 			CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 			CHECK_EQ(grow(p, how), 0);
-			expect(p, 0, 100, 'a');
-			expect(p, 100, 3 * BLK - 1, 0);
+			party_expect(p, 0, 100, 'a');
+			party_expect(p, 100, 3 * BLK - 1, 0);
 			CHECK(!(data_file_inode(&p->f).flags & INODE_DIRTY_BEHIND));
 		}
 		data_file_unlink(s, "f");
@@ -573,19 +492,19 @@ FIBER_FN static void do_next_holder(struct store *s, void *arg)
 	struct party *p = party_new(s);
 
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 8), 0);
-	scribble(p, &p->a, 0, 8, 'a');
-	CHECK_EQ(commit(p, &p->a, 0, 8, 100), 0);
+	party_scribble(p, &p->a, 0, 8, 'a');
+	CHECK_EQ(party_commit(p, &p->a, 0, 8, 100), 0);
 	/* Its own next one leaves alone what it may still commit. */
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 10), 0);
-	CHECK_EQ(commit(p, &p->a, 0, 0, 200), 0);
-	expect(p, 0, 200, 'a');
+	CHECK_EQ(party_commit(p, &p->a, 0, 0, 200), 0);
+	party_expect(p, 0, 200, 'a');
 	CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 	CHECK_EQ(data_holder_get(&p->b, &p->f, 0, 8), 0);
-	scribble(p, &p->b, 6, 1, 'b');
-	CHECK_EQ(commit(p, &p->b, 6, 1, 7 * BLK), 0);
-	expect(p, 0, 200, 'a');
-	expect(p, 200, 6 * BLK, 0);
-	expect(p, 6 * BLK, 7 * BLK, 'b');
+	party_scribble(p, &p->b, 6, 1, 'b');
+	CHECK_EQ(party_commit(p, &p->b, 6, 1, 7 * BLK), 0);
+	party_expect(p, 0, 200, 'a');
+	party_expect(p, 200, 6 * BLK, 0);
+	party_expect(p, 6 * BLK, 7 * BLK, 'b');
 	CHECK_EQ(data_holder_return(&p->b, &p->f), 0);
 	free(p);
 }
@@ -605,23 +524,23 @@ FIBER_FN static void do_two_holders(struct store *s, void *arg)
 
 		CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 4), 0);
 		CHECK_EQ(data_holder_get(&p->b, &p->f, 10, 12), 0);
-		scribble(p, &p->a, 0, 4, 'a');
-		CHECK_EQ(commit(p, &p->a, 0, behind ? 4 : 1, size), 0);
-		scribble(p, &p->b, 10, 2, 'b');
-		CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), -EBUSY);
+		party_scribble(p, &p->a, 0, 4, 'a');
+		CHECK_EQ(party_commit(p, &p->a, 0, behind ? 4 : 1, size), 0);
+		party_scribble(p, &p->b, 10, 2, 'b');
+		CHECK_EQ(party_commit(p, &p->b, 10, 2, 11 * BLK), -EBUSY);
 		CHECK_EQ(data_file_size(&p->f), size);
 		CHECK_EQ(data_holder_return(&p->a, &p->f), 0);
 		/* Nothing of the others goes: what is its own it may commit. */
-		CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), behind ? -EBUSY : 0);
+		CHECK_EQ(party_commit(p, &p->b, 10, 2, 11 * BLK), behind ? -EBUSY : 0);
 		if (behind) {
 			CHECK_EQ(data_holder_return(&p->b, &p->f), 0);
 			CHECK_EQ(data_holder_get(&p->b, &p->f, 0, 12), 0);
-			scribble(p, &p->b, 10, 2, 'b');
-			CHECK_EQ(commit(p, &p->b, 10, 2, 11 * BLK), 0);
+			party_scribble(p, &p->b, 10, 2, 'b');
+			CHECK_EQ(party_commit(p, &p->b, 10, 2, 11 * BLK), 0);
 		}
-		expect(p, 0, size, 'a');
-		expect(p, size, 10 * BLK, 0);
-		expect(p, 10 * BLK, 11 * BLK, 'b');
+		party_expect(p, 0, size, 'a');
+		party_expect(p, size, 10 * BLK, 0);
+		party_expect(p, 10 * BLK, 11 * BLK, 'b');
 		CHECK_EQ(data_holder_return(&p->b, &p->f), 0);
 		data_file_unlink(s, "f");
 		data_file_unlink(s, "g");
@@ -641,8 +560,8 @@ FIBER_FN static void do_unreserve(struct store *s, void *arg)
 	struct party *p = party_new(s);
 	struct fs_stats before, after;
 
-	CHECK_EQ(put(p, 0, 4 * BLK), 0);
-	CHECK_EQ(share(p, &p->f, 0, &p->g, 0, 2 * BLK), 0);
+	CHECK_EQ(party_put(p, 0, 4 * BLK), 0);
+	CHECK_EQ(party_share(p, &p->f, 0, &p->g, 0, 2 * BLK), 0);
 	fs_stats(s->fs, &before);
 	CHECK_EQ(data_holder_get(&p->a, &p->f, 0, 16), 0);
 	CHECK_EQ(data_holder_get(&p->b, &p->f, 20, 30), 0);
@@ -655,7 +574,7 @@ FIBER_FN static void do_unreserve(struct store *s, void *arg)
 	CHECK_EQ(data_unreserve(s->fs, p->f.ino, p->f.generation, 0, DATA_END, NULL), 0);
 	fs_stats(s->fs, &after);
 	CHECK_EQ(after.free_blocks, before.free_blocks);
-	expect(p, 0, 4 * BLK, 's');
+	party_expect(p, 0, 4 * BLK, 's');
 	CHECK_EQ(data_unreserve(s->fs, p->f.ino, p->f.generation + 1, 0, 9, NULL), -ESTALE);
 	free(p);
 }
