@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clones.  Source and destination are locked together, so what is shared is one instant of the source, and what
- * leaves the destination has no reader any more.  The size follows the blocks step by step.
+ * leaves the destination has no reader any more.  The size follows the blocks step by step.  A block that is shared
+ * has zeros behind the end of both files.
  */
 
 #include "extent/fs_int.h"
@@ -18,7 +19,7 @@ struct clone {
 	uint64_t nr;  /* blocks */
 	bool grows;
 	bool tail_behind; /* and the old end lies before the range */
-	bool dirty_tail;  /* what lies behind the new end may not be zeros */
+	bool dirty_tail;  /* what lies behind the end of the source, whose last block is shared, may not be zeros */
 	bool behind;	  /* and something is written behind it */
 	bool trim;
 	uint64_t lock_first;
@@ -86,9 +87,6 @@ static int clone_grow(const struct clone *c, struct inode *inode, uint64_t stop)
 		inode->size = size;
 		inode->flags &= ~INODE_DIRTY_TAIL;
 	}
-	/* The last block came with what lies behind the end. */
-	if (c->dirty_tail && size == end && inode->size == end)
-		inode->flags |= INODE_DIRTY_TAIL;
 	return 0;
 }
 
@@ -130,25 +128,41 @@ static int clone_ask(const struct clone *c)
 	return err ? err : data_guard_ask(guard, c->dst->ino, dst, dst + c->nr, DATA_REMAP);
 }
 
-/* -EAGAIN: more must be locked. */
-FIBER_FN static int clone_locked(struct clone *c, const struct data_lock *lock, uint64_t lock_nr)
+/*
+ * The block of the source's end is shared only with zeros behind the end: nobody could make them in its place any
+ * more.  Nobody has it (clone_ask()).
+ */
+FIBER_FN static int clone_clean_source(const struct clone *c)
 {
+	uint64_t end = c->src->off + c->len;
+	uint32_t len = (uint32_t)(round_up_u64(end, DADDR_BLOCK_SIZE) - end);
+
+	return c->dirty_tail ? data_write_zeros(c->fs, c->src->ino, c->src->generation, end, len, true) : 0;
+}
+
+/* @locks of the source and the destination.  -EAGAIN: more must be locked. */
+FIBER_FN static int clone_locked(struct clone *c, const struct data_lock locks[2], uint64_t lock_nr)
+{
+	const struct data_lock *lock = &locks[1];
 	struct txn_options opt = { .name = "clone", .log_max = CLONE_STEPS * MAP_CLONE_LOG + INODE_LOG_PUT };
 	int err;
 
 	if (c->also)
 		opt.log_max += c->also->log_max;
 	err = txn_read(c->fs, clone_plan_body, c);
-	if (!err && (c->lock_first < lock->first || c->nr > lock_nr || (c->behind && lock->end != DATA_END)))
+	if (!err && (c->lock_first < lock->first || c->nr > lock_nr || (c->behind && lock->end != DATA_END) ||
+		     (c->dirty_tail && locks[0].shared)))
 		err = -EAGAIN;
 	if (!err)
 		err = clone_ask(c);
+	if (!err)
+		err = clone_clean_source(c);
 	if (!err && (c->tail_behind || c->behind))
 		err = data_write_clean_tail(c->fs, c->dst->ino, c->dst->generation, lock->first, lock->end,
 					    data_also_guard(c->also));
 	if (!err && c->trim)
 		err = data_trim(c->fs, c->dst->ino);
-	if (!err && (c->tail_behind || c->behind || c->trim)) /* the source may be the same file */
+	if (!err && (c->dirty_tail || c->tail_behind || c->behind || c->trim)) /* the source may be the same file */
 		err = txn_read(c->fs, clone_plan_body, c);
 	if (err)
 		return err;
@@ -170,10 +184,10 @@ FIBER_FN static int clone_try(struct clone *c)
 		return err;
 	first = c->lock_first;
 	nr = max_u64(c->nr, 1);
-	locks[0] = (struct data_lock){ .ino = c->src->ino, .first = src, .end = src + nr, .shared = true };
+	locks[0] = (struct data_lock){ .ino = c->src->ino, .first = src, .end = src + nr, .shared = !c->dirty_tail };
 	locks[1] = (struct data_lock){ .ino = c->dst->ino, .first = first, .end = c->behind ? DATA_END : dst + nr };
 	data_lock_take(c->fs, locks, 2);
-	err = clone_locked(c, &locks[1], nr);
+	err = clone_locked(c, locks, nr);
 	data_lock_give(c->fs, locks, 2);
 	return err;
 }
