@@ -56,21 +56,28 @@ struct data_also {
  * it took is given back.  As long as the lock is held nobody gets a layout of the range (data_hold()).
  *
  * What is asked:
- *   data_write	     DATA_OVERWRITE of its blocks where all are written and not shared, else DATA_FILL
+ *   data_write	     DATA_OVERWRITE of its blocks where all are written and not shared, else DATA_FILL; DATA_REMAP
+ *		     where the file grows and something may be behind its end
  *   data_setattr    DATA_REMAP from a smaller size's block on (to DATA_END)
  *   data_allocate   DATA_REMAP of what lacks space
  *   data_deallocate DATA_REMAP of all its blocks, edges too
  *   data_clone	     DATA_REMAP of the destination, and of the source, whose blocks can't be written in place any more
  *   data_hold, data_make_readable    DATA_REMAP of what they are about to make zeros or copy, or else leave alone
- * and of whatever lets the file grow, DATA_REMAP of the block of the old end of file, or of all from there on, where
- * a client may have left something behind the end that must not show (INODE_DIRTY_TAIL, INODE_DIRTY_BEHIND): also the
- * asker's own layout must come back first, since what it wrote there and has not committed would be zeroed.
+ * and of whatever lets the file grow, and data_hold, where a client may have left something behind the end that must
+ * not show: DATA_TAIL of the block of the old end of file, or DATA_REMAP if that is shared (INODE_DIRTY_TAIL); and of
+ * what lets it grow DATA_REMAP of all blocks behind it (INODE_DIRTY_BEHIND).  Also the asker's own layout must come
+ * back first then, since what it wrote there and has not committed would be zeroed.
  */
 #define DATA_END UINT64_MAX /* of a range: all that follows */
 enum data_touch {
 	DATA_OVERWRITE, /* new contents in the same blocks, in the same state */
 	DATA_FILL,	/* new contents in other blocks, or in another state */
 	DATA_REMAP,	/* other blocks, or other states */
+	/*
+	 * Zeros behind the end of file, in the same block, in the same state: who only reads it sees no difference.
+	 * In the way is who may be writing there or may still commit it.
+	 */
+	DATA_TAIL,
 };
 struct data_guard {
 	int (*check)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
@@ -80,14 +87,22 @@ struct data_guard {
 	 * Only a question: nothing is recalled for it.  NULL: check(DATA_REMAP) is asked instead.
 	 */
 	bool (*held)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end);
+	/*
+	 * Whether somebody answers for what is behind the end of file in these blocks: anybody at all, the asker too,
+	 * who would be in the way of DATA_TAIL.  Only a question.  NULL: whoever held() tells of.
+	 */
+	bool (*answers)(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end);
 };
 
 /*
  * For granting a layout: blocks [@first, @end) locked, shared for reading, or with @grow (for every layout that lets
  * its holder write) alone.  No trim is under way there.  With @grow, what the file's clients left behind its end is
  * made zeros where the range has it, unless somebody is writing there (@guard->held; @guard may be NULL): so its
- * holder may let the file grow.  Then, in the body of the grant, data_hold_grant() marks that the client may leave
- * anything behind the end of file.  Errors of data_look and of devices; there is nothing to unhold then.
+ * holder may let the file grow.  The same for the block of the end of file, unless somebody answers for it
+ * (@guard->answers), if the range only lies behind it: what comes back to let the file grow (data_commit_layout())
+ * can ask nobody to give something up.  Then, in the body of the grant, data_hold_grant() marks that the client may
+ * leave anything behind the end of file.  -EBUSY: @guard objects to another block for the end of file; errors of
+ * data_look, of devices and -ENOSPC; there is nothing to unhold then.
  */
 struct data_hold {
 	uint64_t ino, first, end;
@@ -155,7 +170,7 @@ FIBER_FN int data_make_readable(struct fs *fs, uint64_t ino, uint64_t generation
 				uint64_t copy_end, const struct data_guard *guard) MUST_CHECK;
 /*
  * No trim is under way, and nothing that clients left behind the end of file would show when it grows.  -EBUSY:
- * @guard objects to that being zeroed (DATA_REMAP).
+ * @guard objects to that being zeroed (DATA_TAIL, DATA_REMAP); what it does not object to is done all the same.
  */
 FIBER_FN int data_ready_to_grow(struct fs *fs, uint64_t ino, uint64_t generation, const struct data_guard *guard)
 	MUST_CHECK;

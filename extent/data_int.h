@@ -181,10 +181,16 @@ FIBER_FN void data_trim_stop(struct fs *fs);
 FIBER_FN int data_write_zeros(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t off, uint32_t len, bool tail)
 	MUST_CHECK;
 /*
- * Make the file fit to grow: no trim under way, no dirty tail, nothing written behind the end; @guard is asked.
- * Blocks
- * [@lock_first, @lock_end) are locked exclusively.  -EAGAIN: that is not enough, or not any more: the block of the
- * end of file, and with INODE_DIRTY_BEHIND all up to DATA_END.
+ * Make the dirty tail of @inode, if it has one, zeros; @guard is asked.  The block of its end is locked exclusively.
+ * -EAGAIN: the end of file has moved.
+ */
+FIBER_FN int data_write_zero_tail(struct fs *fs, const struct inode *inode, const struct data_guard *guard)
+	MUST_CHECK;
+/*
+ * Make the file fit to grow: no trim under way, no dirty tail, nothing written behind the end; @guard is asked, and
+ * of tail and what is behind the one goes also where it objects to the other.  Blocks [@lock_first, @lock_end) are
+ * locked exclusively.  -EAGAIN: that is not enough, or not any more: the block of the end of file, and with
+ * INODE_DIRTY_BEHIND all up to DATA_END.
  */
 FIBER_FN int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t lock_first,
 				   uint64_t lock_end, const struct data_guard *guard) MUST_CHECK;

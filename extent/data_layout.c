@@ -7,7 +7,7 @@
  * The end of file.  Whoever may write its block may leave anything behind the end: INODE_DIRTY_TAIL says so from the
  * grant on, and INODE_DIRTY_BEHIND from a commit that reaches behind the end.  While a client holds those blocks they
  * are its business, for nobody can tell what it wrote for good from what it did not; before somebody else gets them,
- * or lets the file grow, they are made zeros.
+ * or what would let the file grow over them, they are made zeros.
  */
 
 #include "extent/fs_int.h"
@@ -116,9 +116,20 @@ FIBER_FN static int give_all(struct give *g)
 	return err;
 }
 
-/* The block of the end of file, if it is in the range and nobody's, gets zeros behind the end. */
+/* Whether what is behind the end of file in these blocks is left to somebody. */
+static bool is_answered(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
+{
+	if (guard && guard->answers)
+		return guard->answers(guard, ino, first, end);
+	return is_held(guard, ino, first, end);
+}
+
+/*
+ * The block of the end of file gets zeros behind the end, if it is nobody's, and in the range or before it.  -EAGAIN:
+ * it must be locked too, from *@from on.
+ */
 FIBER_FN static int hold_clean_tail(struct fs *fs, const struct data_hold *hold, const struct inode *inode,
-				    const struct data_guard *guard)
+				    const struct data_guard *guard, uint64_t *from)
 {
 	uint64_t off, blk;
 	uint32_t len;
@@ -126,9 +137,13 @@ FIBER_FN static int hold_clean_tail(struct fs *fs, const struct data_hold *hold,
 	if (!inode_dirty_tail(inode, &off, &len))
 		return 0;
 	blk = off >> DADDR_BLOCK_SHIFT;
-	if (blk < hold->first || blk >= hold->end || !nobody_holds(guard, hold->ino, blk, blk + 1))
+	if (blk >= hold->end || is_answered(guard, hold->ino, blk, blk + 1))
 		return 0;
-	return data_write_zeros(fs, hold->ino, inode->generation, off, len, true);
+	if (blk < *from) {
+		*from = blk;
+		return -EAGAIN;
+	}
+	return data_write_zero_tail(fs, inode, guard);
 }
 
 FIBER_FN static int hold_look(struct fs *fs, const struct data_hold *hold, uint64_t generation,
@@ -146,7 +161,7 @@ FIBER_FN static int hold_look(struct fs *fs, const struct data_hold *hold, uint6
 }
 
 FIBER_FN static int hold_prepare(struct fs *fs, const struct data_hold *hold, uint64_t generation, bool grow,
-				 const struct data_guard *guard)
+				 const struct data_guard *guard, uint64_t *from)
 {
 	struct give behind = { .fs = fs,
 			       .ino = hold->ino,
@@ -165,7 +180,7 @@ FIBER_FN static int hold_prepare(struct fs *fs, const struct data_hold *hold, ui
 	if (inode.trim_from < hold->end)
 		err = data_trim(fs, hold->ino);
 	if (!err && grow)
-		err = hold_clean_tail(fs, hold, &inode, guard);
+		err = hold_clean_tail(fs, hold, &inode, guard, from);
 	if (!err && grow && (inode.flags & INODE_DIRTY_BEHIND))
 		err = give_all(&behind);
 	return err;
@@ -175,6 +190,7 @@ int data_hold(struct fs *fs, struct data_hold *hold, uint64_t ino, uint64_t gene
 	      bool grow, const struct data_guard *guard)
 {
 	struct data_lock *lock = hold_lock(hold);
+	uint64_t from = first;
 	int err;
 
 	if (first >= end)
@@ -182,13 +198,13 @@ int data_hold(struct fs *fs, struct data_hold *hold, uint64_t ino, uint64_t gene
 	hold->ino = ino;
 	hold->first = first;
 	hold->end = end;
-	*lock = (struct data_lock){ .ino = ino, .first = first, .end = end, .shared = !grow };
-	data_lock_take(fs, lock, 1);
-	do
-		err = hold_prepare(fs, hold, generation, grow, guard);
-	while (err == -EAGAIN); /* the end of file has moved */
-	if (err)
-		data_lock_give(fs, lock, 1);
+	do {
+		*lock = (struct data_lock){ .ino = ino, .first = from, .end = end, .shared = !grow };
+		data_lock_take(fs, lock, 1);
+		err = hold_prepare(fs, hold, generation, grow, guard, &from);
+		if (err)
+			data_lock_give(fs, lock, 1);
+	} while (err == -EAGAIN); /* the end of file has moved, or lies before the range */
 	return err;
 }
 

@@ -435,7 +435,35 @@ static int behind_cut_body(struct txn *txn, void *arg)
 	return err ? err : inode_put(txn, &inode);
 }
 
-FIBER_FN static int cut_behind(struct fs *fs, const struct inode *inode, const struct data_guard *guard)
+/* Where the block stays what it is, those who only read it need not know. */
+FIBER_FN static int tail_ask(struct fs *fs, const struct inode *inode, uint64_t blk, const struct data_guard *guard)
+{
+	struct data_look look;
+	bool stays;
+	int err;
+
+	err = data_look_init(&look, inode->ino, inode->generation, blk, blk + 1);
+	if (err)
+		return err;
+	err = data_look(fs, &look);
+	stays = !err && (look.runs[0].in_place || look.runs[0].state != MAP_WRITTEN);
+	data_look_release(&look);
+	return err ? err : data_guard_ask(guard, inode->ino, blk, blk + 1, stays ? DATA_TAIL : DATA_REMAP);
+}
+
+int data_write_zero_tail(struct fs *fs, const struct inode *inode, const struct data_guard *guard)
+{
+	uint64_t off;
+	uint32_t len;
+	int err;
+
+	if (!inode_dirty_tail(inode, &off, &len))
+		return 0;
+	err = tail_ask(fs, inode, off >> DADDR_BLOCK_SHIFT, guard);
+	return err ? err : data_write_zeros(fs, inode->ino, inode->generation, off, len, true);
+}
+
+FIBER_FN static int cut_behind(struct fs *fs, const struct inode *inode)
 {
 	const struct txn_options opt = { .name = "cut behind the end",
 					 .log_max = INODE_LOG_PUT + ORPHAN_LOG_ADD,
@@ -443,18 +471,18 @@ FIBER_FN static int cut_behind(struct fs *fs, const struct inode *inode, const s
 	struct behind_cut cut = { .ino = inode->ino, .generation = inode->generation, .size = inode->size };
 	int err;
 
-	err = data_guard_ask(guard, inode->ino, inode->size >> DADDR_BLOCK_SHIFT, DATA_END, DATA_REMAP);
-	return err ? err : txn_run(fs, &opt, behind_cut_body, &cut, NULL);
+	err = txn_run(fs, &opt, behind_cut_body, &cut, NULL);
+	return err ? err : data_trim(fs, inode->ino);
 }
 
 int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, uint64_t lock_first, uint64_t lock_end,
 			  const struct data_guard *guard)
 {
 	struct data_look look;
-	bool dirty, behind;
+	int err, busy = 0;
 	uint64_t off, blk;
 	uint32_t len;
-	int err;
+	bool behind;
 
 	err = data_look_init(&look, ino, generation, 0, 0);
 	if (!err)
@@ -462,17 +490,18 @@ int data_write_clean_tail(struct fs *fs, uint64_t ino, uint64_t generation, uint
 	if (err)
 		return err;
 	blk = look.inode.size >> DADDR_BLOCK_SHIFT;
-	dirty = inode_dirty_tail(&look.inode, &off, &len);
 	behind = look.inode.flags & INODE_DIRTY_BEHIND;
-	if ((dirty || behind) && (blk < lock_first || blk >= lock_end || (behind && lock_end != DATA_END)))
+	if ((behind || inode_dirty_tail(&look.inode, &off, &len)) &&
+	    (blk < lock_first || blk >= lock_end || (behind && lock_end != DATA_END)))
 		return -EAGAIN;
+	/* Both are asked for at once. */
 	if (behind)
-		err = cut_behind(fs, &look.inode, guard);
-	if (!err && dirty)
-		err = data_guard_ask(guard, ino, blk, blk + 1, DATA_REMAP);
-	if (!err && (look.inode.trim_from != INODE_NO_TRIM || behind))
+		busy = data_guard_ask(guard, ino, data_blk_up(look.inode.size), DATA_END, DATA_REMAP);
+	if (look.inode.trim_from != INODE_NO_TRIM)
 		err = data_trim(fs, ino);
-	if (!err && dirty)
-		err = data_write_zeros(fs, ino, generation, off, len, true);
-	return err;
+	if (!err)
+		err = data_write_zero_tail(fs, &look.inode, guard);
+	if (!err && behind && !busy)
+		err = cut_behind(fs, &look.inode);
+	return err ? err : busy;
 }

@@ -19,6 +19,13 @@ static nfsstat4 guard_ask(const struct layout_guard *g, uint64_t ino, uint64_t f
 	return layout_check(g->mds, g->client, ino, first, end, end, clash);
 }
 
+static bool guard_answers(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end)
+{
+	const struct layout_guard *g = container_of(guard, struct layout_guard, guard);
+
+	return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_RW | GRANT_LATE) != NULL;
+}
+
 static int guard_check(const struct data_guard *guard, uint64_t ino, uint64_t first, uint64_t end,
 		       enum data_touch touch)
 {
@@ -26,10 +33,14 @@ static int guard_check(const struct data_guard *guard, uint64_t ino, uint64_t fi
 	uint64_t from, to;
 	nfsstat4 status;
 
+	if (g->quiet && touch == DATA_TAIL)
+		return guard_answers(guard, ino, first, end) ? -EBUSY : 0;
 	if (g->quiet)
 		return layout_conflict(file_find(g->mds, ino), NULL, first, end, GRANT_ANY) ? -EBUSY : 0;
 	if (touch == DATA_OVERWRITE)
 		return guard_ask(g, ino, first, end, LAYOUT_CLASH_WRITE) ? -EBUSY : 0;
+	if (touch == DATA_TAIL)
+		return guard_ask(g, ino, first, end, LAYOUT_CLASH_TAIL) ? -EBUSY : 0;
 	if (touch == DATA_FILL)
 		return guard_ask(g, ino, first, end, LAYOUT_CLASH_FILL) ? -EBUSY : 0;
 	if (ino != g->frees_ino || g->frees_first >= g->frees_end)
@@ -55,7 +66,7 @@ static bool guard_held(const struct data_guard *guard, uint64_t ino, uint64_t fi
 void layout_guard_init(struct layout_guard *guard, struct compound *c)
 {
 	*guard = (struct layout_guard){
-		.guard = { .check = guard_check, .held = guard_held },
+		.guard = { .check = guard_check, .held = guard_held, .answers = guard_answers },
 		.c = c,
 		.mds = c->mds,
 		.client = c->client,
@@ -66,7 +77,7 @@ void layout_guard_init(struct layout_guard *guard, struct compound *c)
 void layout_guard_init_own(struct layout_guard *guard, struct mds *mds, bool quiet)
 {
 	*guard = (struct layout_guard){
-		.guard = { .check = guard_check, .held = guard_held },
+		.guard = { .check = guard_check, .held = guard_held, .answers = guard_answers },
 		.mds = mds,
 		.quiet = quiet,
 		.held = GRANT_RW,

@@ -21,6 +21,11 @@ enum layout_clash {
 	 * wait for this.
 	 */
 	LAYOUT_CLASH_FILL,
+	/*
+	 * Make zeros behind the end of file, in the same block: all that anybody may write or still commit.  Who only
+	 * reads sees no difference.
+	 */
+	LAYOUT_CLASH_TAIL,
 	LAYOUT_CLASH_REMAP, /* change which blocks are behind it, or their state: all that anybody has (I15) */
 	/*
 	 * Take the blocks away: the same, but lost layouts are not in the way, since the blocks go to limbo with

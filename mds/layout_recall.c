@@ -392,7 +392,8 @@ static uint32_t bits_in_the_way(const struct layout *layout, const struct client
 				uint64_t end, enum layout_clash clash)
 {
 	bool lost = layout->state.revoked, own = layout->state.client == client && !lost;
-	uint32_t bits = clash == LAYOUT_CLASH_READ ? GRANT_RW : GRANT_HELD;
+	bool writers = clash == LAYOUT_CLASH_READ || clash == LAYOUT_CLASH_TAIL;
+	uint32_t bits = writers ? GRANT_RW : GRANT_HELD;
 
 	if (lost)
 		return clash == LAYOUT_CLASH_FREE ? 0 : bits;

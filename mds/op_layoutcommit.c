@@ -35,7 +35,7 @@ struct layoutcommit {
 	unsigned int nr, done;
 	bool last; /* the transaction that runs is */
 	unsigned int at_once, steps;
-	bool trusts; /* those who have layouts behind the end */
+	bool trusts; /* those who have layouts of the end and behind it */
 	nfsstat4 status;
 };
 
@@ -213,8 +213,12 @@ static FIBER_FN int layoutcommit_step(struct layoutcommit *w)
 
 /*
  * The file is not fit to grow yet: what is behind its old end is made zeros first.  Not where somebody has a layout
- * for writing there: he answers for what he leaves behind the end (RFC 8154, 2.3.4), and nobody's layout is recalled
- * for a LAYOUTCOMMIT, which the holder may be waiting for.
+ * for writing there, or may still commit something: he answers for what he leaves behind the end (RFC 8154, 2.3.4),
+ * and nobody's layout is recalled for a LAYOUTCOMMIT, which the holder may be waiting for.
+ *
+ * Who only reads the block of the end answers for nothing and is not in the way (DATA_TAIL), unless that block is
+ * shared.  Then there are zeros behind the end already: LAYOUTGET for what lies behind it has seen to that, and CLONE
+ * shares no block with anything else there.
  */
 static FIBER_FN int layoutcommit_clean(struct layoutcommit *w)
 {

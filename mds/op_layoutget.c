@@ -633,6 +633,7 @@ static FIBER_FN int layoutget_hold_and_run(struct layoutget *w)
 static FIBER_FN nfsstat4 layoutget_run(struct layoutget *w)
 {
 	int err = -EAGAIN;
+	nfsstat4 status;
 
 	for (unsigned int i = 0; i < TRIM_TRIES && err == -EAGAIN; i++) {
 		err = layoutget_hold_and_run(w);
@@ -655,7 +656,9 @@ static FIBER_FN nfsstat4 layoutget_run(struct layoutget *w)
 		/* Through the server, which can do it or says what is wrong (client rule 9). */
 		return NFS4ERR_BADLAYOUT;
 	case -EBUSY:
-		return NFS4ERR_RECALLCONFLICT;
+		/* Something is being recalled by now, maybe of the client itself. */
+		status = layoutget_find(w);
+		return status ? status : NFS4ERR_RECALLCONFLICT;
 	default:
 		return nfs_status(err);
 	}

@@ -65,7 +65,7 @@ FIBER_FN static void do_questions(struct store *s, void *arg)
 	CHECK_EQ(party_resize(p, 5 * BLK + 100), 0);
 	asked(p, 5, DATA_END, DATA_REMAP);
 	CHECK_EQ(party_resize(p, 7 * BLK), 0);
-	asked(p, 5, 6, DATA_REMAP); /* the dirty tail */
+	asked(p, 5, 6, DATA_TAIL); /* the dirty one */
 	CHECK_EQ(party_share(p, &p->f, 0, &p->g, BLK, 2 * BLK), 0);
 	CHECK_EQ(p->server.asked, 2);
 	asked(p, 1, 3, DATA_REMAP);

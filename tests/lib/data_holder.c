@@ -15,7 +15,7 @@ static const struct data_holding *find(const struct data_holders *all, unsigned 
 	for (unsigned int i = 0; i < all->nr; i++) {
 		const struct data_holding *h = &all->v[i];
 
-		if (h->ino == ino && h->first < end && first < h->end && (!owner || h->owner == owner))
+		if (h->ino == ino && h->first < end && first < h->end && (!owner || h->owner == owner) && !h->reads)
 			return h;
 	}
 	return NULL;
@@ -29,7 +29,7 @@ bool data_holders_have(const struct data_holders *all, unsigned int owner, uint6
 	return every ? first >= end : find(all, owner, ino, first, end) != NULL;
 }
 
-/* Others than @owner */
+/* Others than @owner, for whatever */
 static bool others_have(const struct data_holders *all, unsigned int owner, uint64_t ino, uint64_t first,
 			uint64_t end)
 {
@@ -46,8 +46,8 @@ static int asker_check(const struct data_guard *guard, uint64_t ino, uint64_t fi
 		       enum data_touch touch)
 {
 	struct data_asker *a = container_of(guard, struct data_asker, guard);
-	bool busy = touch == DATA_OVERWRITE ? others_have(a->all, a->owner, ino, first, end)
-					    : data_holders_have(a->all, 0, ino, first, end, false);
+	bool busy = touch == DATA_TAIL ? data_holders_have(a->all, 0, ino, first, end, false)
+				       : others_have(a->all, touch == DATA_OVERWRITE ? a->owner : 0, ino, first, end);
 
 	CHECK(first < end);
 	a->first = first;
@@ -65,7 +65,9 @@ static bool asker_held(const struct data_guard *guard, uint64_t ino, uint64_t fi
 
 void data_asker_init(struct data_asker *asker, struct data_holders *all, unsigned int owner)
 {
-	*asker = (struct data_asker){ .guard = { asker_check, asker_held }, .all = all, .owner = owner };
+	*asker = (struct data_asker){ .guard = { .check = asker_check, .held = asker_held },
+				      .all = all,
+				      .owner = owner };
 }
 
 /* Getting */

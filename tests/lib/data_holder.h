@@ -5,7 +5,8 @@
 /*
  * Holders of layouts for writing, without a protocol: they get ranges of files, write to the devices where the blocks
  * were when they got them, commit and give back, as LAYOUTGET, LAYOUTCOMMIT and LAYOUTRETURN do it with
- * extent/data.h.  What changes files through the server asks data_asker's guard.
+ * extent/data.h.  What changes files through the server asks data_asker's guard.  Tests may put holders for reading
+ * among them.
  */
 
 #include "tests/lib/data_file.h"
@@ -17,6 +18,7 @@ struct data_holding {
 	uint64_t ino;
 	uint64_t first, end;
 	unsigned int owner;
+	bool reads;			   /* and does not write */
 	uint64_t daddr[DATA_HOLDING_BLKS]; /* where its holder writes */
 };
 
@@ -38,7 +40,7 @@ struct data_asker {
 };
 
 void data_asker_init(struct data_asker *asker, struct data_holders *all, unsigned int owner);
-/* Whether @owner (0: anybody) has all blocks (@all), or one of them, in [@first, @end). */
+/* Whether @owner (0: anybody) has for writing all blocks (@all), or one of them, in [@first, @end). */
 bool data_holders_have(const struct data_holders *all, unsigned int owner, uint64_t ino, uint64_t first, uint64_t end,
 		       bool every);
 
