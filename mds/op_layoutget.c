@@ -482,16 +482,11 @@ static bool layoutget_returns_on_close(const struct layoutget *w)
 	return false;
 }
 
-static bool layoutget_may_write(const struct layoutget *w)
-{
-	return layout_is_open(file_find(w->c->mds, w->c->fh.ino), w->c->client, true);
-}
-
 static int layoutget_record(struct txn *txn, struct layoutget *w)
 {
 	struct layout *layout = w->layout ? w->layout : w->spare;
-	/* For reading too, where all is returned then: of one iomode alone it could not be believed. */
-	bool on_close = layoutget_returns_on_close(w) || (w->quirk.keeps_returned && layoutget_may_write(w));
+	/* With the rest: of one part alone it could not be believed. */
+	bool on_close = layoutget_returns_on_close(w) || (w->quirk.keeps_returned && layout->return_on_close);
 	unsigned int nr_before = w->layout ? w->layout->grants.nr : 0;
 	int err;
 
