@@ -80,16 +80,25 @@ def test_fio(world):
     world.unfenced()
 
 
-STEPS = 120
+STEPS = 100
+AT_ONCE = 4
+ROUNDS = 6  # of another seed each, in --long
 
 
-def work_alone(dirs, seed, who):
+def work_alone(dirs, seed, name, who):
     """One client changes files, both look at them."""
-    Fsx(dirs, seed, (f"one{who}", f"two{who}"), (who,)).run(STEPS)
+    Fsx(dirs, seed, (f"one{name}", f"two{name}"), (who,)).run(STEPS)
 
 
-def work_by_turns(dirs, seed):
-    Fsx(dirs, seed, ("one", "two")).run(STEPS)
+def work_by_turns(dirs, seed, name):
+    Fsx(dirs, seed, (f"one{name}", f"two{name}")).run(STEPS)
+
+
+def random_round(world, dirs, seed):
+    """What went wrong."""
+    works = [world.start(work_alone, dirs, 10 * seed + i, f"{seed}.{i}", i % 2) for i in range(AT_ONCE)]
+    works.append(world.start(work_by_turns, dirs, 10 * seed + AT_ONCE, seed))
+    return [work.failure(900) for work in works]
 
 
 @scenario()
@@ -97,12 +106,11 @@ def test_random(world):
     """random operations (LAMINA_SEED) of two clients at once, on files of their own and by turns on the same ones"""
     # Programs of the guest see the mounts of both clients.
     dirs = [client.root + world.dir.replace("/mnt", "", 1) for client in world.clients]
-    world.note(f"LAMINA_SEED={world.seed}")
     started = time.monotonic()
-    works = [world.start(work_alone, dirs, 3 * world.seed + who, who) for who in (0, 1)]
-    works.append(world.start(work_by_turns, dirs, 3 * world.seed + 2))
-    failures = [work.failure(900) for work in works]
-    world.note(f"{len(works)} times {STEPS} operations in {time.monotonic() - started:.1f} s")
-    if any(failures):
-        raise AssertionError(" AND ".join(filter(None, failures)))
+    for seed in range(world.seed, world.seed + (ROUNDS if world.long else 1)):
+        world.note(f"LAMINA_SEED={seed}")
+        failures = random_round(world, dirs, seed)
+        if any(failures):
+            raise AssertionError(" AND ".join(filter(None, failures)))
+    world.note(f"{AT_ONCE + 1} times {STEPS} operations with each in {time.monotonic() - started:.1f} s")
     world.unfenced()
