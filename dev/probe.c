@@ -242,3 +242,23 @@ int probe_fd(int fd, const struct probe_own *own, struct probe_result *ret_resul
 	*ret_result = res;
 	return 0;
 }
+
+int probe_path(const char *path, const struct probe_own *own, struct probe_result *ret_result)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : probe_fd(fd, own, ret_result);
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int probe_wipe_path(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int err = fd < 0 ? -errno : probe_wipe(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}

@@ -34,10 +34,12 @@ struct probe_result {
  * overwritten.
  */
 int probe_fd(int fd, const struct probe_own *own, struct probe_result *ret_result) MUST_CHECK;
+int probe_path(const char *path, const struct probe_own *own, struct probe_result *ret_result) MUST_CHECK;
 /*
  * What probe_fd() finds of others on @fd, opened for writing too, is not found any more, by anybody; our own labels
  * stay.  Durable.  After an error some of it may be left.
  */
 int probe_wipe(int fd) MUST_CHECK;
+int probe_wipe_path(const char *path) MUST_CHECK;
 
 #endif

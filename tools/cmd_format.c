@@ -156,11 +156,8 @@ static bool format_make_file(const char *path, uint64_t size)
 /* What is on @path.  False: it could not be found out, as was said. */
 static bool format_look(const char *path, struct probe_result *ret_result)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : probe_fd(fd, &label_probe, ret_result);
+	int err = probe_path(path, &label_probe, ret_result);
 
-	if (fd >= 0)
-		close(fd);
 	if (err)
 		fprintf(stderr, "lamina format: %s: cannot be looked at: %s\n", path, strerror(-err));
 	return !err;
@@ -252,11 +249,8 @@ static bool format_wipe(const struct volume *v)
 {
 	for (unsigned int i = 0; i < v->nr; i++) {
 		const char *path = v->devs[i]->info.name;
-		int fd = open(path, O_RDWR | O_CLOEXEC);
-		int err = fd < 0 ? -errno : probe_wipe(fd);
+		int err = probe_wipe_path(path);
 
-		if (fd >= 0)
-			close(fd);
 		if (!err)
 			continue;
 		fprintf(stderr, "lamina format: %s: what it holds cannot be wiped: %s\n", path, strerror(-err));

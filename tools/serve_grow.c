@@ -4,11 +4,9 @@
  * touched, whatever its path; one that holds something only if that is asked for; nothing is written before all
  * that can be known of it is known.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "dev/log.h"
 #include "dev/probe.h"
@@ -43,23 +41,14 @@ struct look {
 static int look_run(void *arg)
 {
 	struct look *look = arg;
-	int fd = open(look->path, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : probe_fd(fd, look->is_begun ? NULL : &label_probe, &look->result);
 
-	if (fd >= 0)
-		close(fd);
-	return err;
+	return probe_path(look->path, look->is_begun ? NULL : &label_probe, &look->result);
 }
 
 /* In a helper thread. */
 static int wipe_run(void *arg)
 {
-	int fd = open(arg, O_RDWR | O_CLOEXEC);
-	int err = fd < 0 ? -errno : probe_wipe(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return err;
+	return probe_wipe_path(arg);
 }
 
 /* What would be lost with it, and whether it may be. */

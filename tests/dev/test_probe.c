@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that may lie on a device is named; signatures are made by the real tools, or by hand where they lack. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -208,6 +209,20 @@ static void test_wipe(void **state)
 	assert_int_not_equal(probe_wipe(-1), 0);
 }
 
+static void test_paths(void **state)
+{
+	struct probe_result res;
+
+	run_tool("mkswap", "");
+	assert_int_equal(probe_path(image, &own, &res), 0);
+	assert_non_null(strstr(res.text, "swap"));
+	assert_int_equal(probe_wipe_path(image), 0);
+	assert_int_equal(probe_path(image, &own, &res), 0);
+	assert_false(res.found);
+	assert_int_equal(probe_path("no/such", &own, &res), -ENOENT);
+	assert_int_equal(probe_wipe_path("no/such"), -ENOENT);
+}
+
 /* A name on the disk can't forge a line of the terminal. */
 static void test_hostile_name(void **state)
 {
@@ -235,7 +250,7 @@ int main(void)
 		CASE(test_nothing),	   CASE(test_ext4),	  CASE(test_swap),	   CASE(test_encrypted),
 		CASE(test_dos_partitions), CASE(test_lvm_member), CASE(test_raid_member),  CASE(test_own),
 		CASE(test_own_copy),	   CASE(test_several),	  CASE(test_hostile_name), CASE(test_errors),
-		CASE(test_wipe),
+		CASE(test_wipe),	   CASE(test_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
