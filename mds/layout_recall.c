@@ -50,7 +50,7 @@ struct round {
 	uint64_t end_ns;     /* then it is revoked */
 	uint32_t seqid;	     /* of the recall; 0: none was sent */
 	uint64_t ask_ns;     /* not again before that */
-	uint64_t told_ns;    /* the pause after the last NFS4_OK; 0: none yet */
+	uint64_t pause_ns;   /* after the last NFS4_OK; 0: none yet */
 	unsigned int delays; /* answers in a row that put it off */
 	bool proof;	     /* it was asked again since it has returned something */
 };
@@ -72,7 +72,7 @@ static void round_told(struct round *round)
 	struct layout *layout = layout_range_find(&round->range);
 
 	/* To be asked again is a new recall, with a new number (12.5.5.2.1.3). */
-	round->told_ns = round->told_ns ? min_u64(2 * round->told_ns, RECALL_TOLD_MAX_NS) : RECALL_TOLD_NS;
+	round->pause_ns = round->pause_ns ? min_u64(2 * round->pause_ns, RECALL_TOLD_MAX_NS) : RECALL_TOLD_NS;
 	round->seqid = 0;
 	if (!layout || layout->told_ns)
 		return;
@@ -93,7 +93,7 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 	switch (status) {
 	case NFS4_OK:
 		round_told(round);
-		*ret_pause = round->told_ns;
+		*ret_pause = round->pause_ns;
 		return 0;
 	case NFS4ERR_NOMATCHING_LAYOUT:
 		/* It is gone, and no LAYOUTRETURN will come (20.3.3). */
