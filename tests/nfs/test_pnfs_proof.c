@@ -41,16 +41,22 @@ static FIBER_FN uint64_t used_by(struct pnfs_peer_file *f)
 	return nfs_state_getattr(&f->peer->s, &f->open.fh, NFS_ATTRS(FATTR4_SPACE_USED)).space_used;
 }
 
+/* Blocks 0 to 7 of a file for reading, 8 to 15 for writing. */
+static FIBER_FN void get_both(struct pnfs_peer *peer, struct pnfs_peer_file *ret_file)
+{
+	pnfs_peer_make(peer, "f", 8 * B, 'a', ret_file);
+	pnfs_peer_get(ret_file, RD, 0, 8 * B, 8 * B, NFS4_OK);
+	pnfs_peer_get(ret_file, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
+}
+
 /* As soon as it has returned the one, it is asked for the other. */
 static FIBER_FN void test_one_iomode_is_returned(struct nfs_test *t)
 {
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL), *other = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f, theirs;
 
-	pnfs_peer_make(peer, "f", 8 * B, 'a', &f);
+	get_both(peer, &f);
 	pnfs_peer_open(other, "f", &theirs);
-	pnfs_peer_get(&f, RD, 0, 8 * B, 8 * B, NFS4_OK);
-	pnfs_peer_get(&f, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	NFS_CHECK(t, f.has_layout);
 	for (unsigned int i = 0; i < 1000 && f.has_layout; i++)
@@ -71,9 +77,7 @@ static FIBER_FN void test_no_layout_before_the_proof(struct nfs_test *t)
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f;
 
-	pnfs_peer_make(peer, "f", 8 * B, 'a', &f);
-	pnfs_peer_get(&f, RD, 0, 8 * B, 8 * B, NFS4_OK);
-	pnfs_peer_get(&f, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
+	get_both(peer, &f);
 	peer->manner = PNFS_SAYS_DELAY;
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	pnfs_peer_get(&f, RW, 8 * B, B, B, NFS4ERR_RECALLCONFLICT);
@@ -89,9 +93,7 @@ static FIBER_FN void test_proof_after_a_restart(struct nfs_test *t)
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f;
 
-	pnfs_peer_make(peer, "f", 8 * B, 'a', &f);
-	pnfs_peer_get(&f, RD, 0, 8 * B, 8 * B, NFS4_OK);
-	pnfs_peer_get(&f, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
+	get_both(peer, &f);
 	peer->manner = PNFS_SAYS_DELAY;
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	nfs_test_restart(t);
@@ -130,9 +132,7 @@ static FIBER_FN void test_asked_once(struct nfs_test *t)
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f;
 
-	pnfs_peer_make(peer, "f", 8 * B, 'a', &f);
-	pnfs_peer_get(&f, RD, 0, 8 * B, 8 * B, NFS4_OK);
-	pnfs_peer_get(&f, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
+	get_both(peer, &f);
 	peer->manner = PNFS_SAYS_OK;
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	fiber_sleep_ns(50000000);
