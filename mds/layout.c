@@ -91,7 +91,7 @@ int layout_write(struct txn *txn, const struct layout *layout, uint64_t number, 
 		.nr_grants = le32_make(grants->nr),
 		.kind = (uint8_t)layout->kind,
 		.flags = (layout->return_on_close ? RECORD_LAYOUT_RETURN_ON_CLOSE : 0) |
-			 (layout->returned ? RECORD_LAYOUT_RETURNED : 0),
+			 (layout->returned != LAYOUT_NOT_RETURNED ? RECORD_LAYOUT_RETURNED : 0),
 		.recall_time = le16_make(recall_time(layout, grants)),
 	};
 	int err;
@@ -288,7 +288,7 @@ static int layout_load_fill(const struct layout_load *w, struct layout *layout)
 	layout->key = le64_get(w->rec.key);
 	layout->kind = w->rec.kind;
 	layout->return_on_close = w->rec.flags & RECORD_LAYOUT_RETURN_ON_CLOSE;
-	layout->returned = w->rec.flags & RECORD_LAYOUT_RETURNED;
+	layout->returned = w->rec.flags & RECORD_LAYOUT_RETURNED ? LAYOUT_PART_RETURNED : LAYOUT_NOT_RETURNED;
 	layout->recall_ns = le16_get(w->rec.recall_time) * RECORD_LAYOUT_RECALL_NS;
 	layout->nr_unwritten = UINT32_MAX;
 	memcpy(layout->fh, w->rec.fh, sizeof(layout->fh));

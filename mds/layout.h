@@ -30,6 +30,13 @@ struct layout_call {
 };
 #define LAYOUT_CALLS 4u
 
+/* What its holder says that it has returned, and is to prove that it keeps nothing of (layout_recall.h). */
+enum layout_returned {
+	LAYOUT_NOT_RETURNED,
+	LAYOUT_PART_RETURNED, /* or all, after a start */
+	LAYOUT_ALL_RETURNED,
+};
+
 struct layout {
 	struct state state;
 	struct file *file; /* NULL: its grants are gone */
@@ -41,8 +48,7 @@ struct layout {
 	bool return_on_close;
 	struct grants grants;
 	uint64_t recall_ns; /* for how long it has been asked for, also in the lives of the server before this one */
-	/* Its holder has returned all or some of it, and is to prove that it keeps nothing (layout_recall.h). */
-	bool returned;
+	enum layout_returned returned;
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
 	uint64_t told_ns; /* since then the client has said that it will return this; 0: no */
@@ -105,6 +111,15 @@ void layout_set_grants(struct mds *mds, struct layout *layout, struct grants *gr
  * revoked one says.
  */
 nfsstat4 layout_find(const struct compound *c, const struct stateid4 *stateid, struct layout **ret_layout) MUST_CHECK;
+
+/*
+ * Whether its holder may use it, as far as it has said: what it has returned may be remembered for it, and have to be
+ * proved.
+ */
+static inline bool layout_is_held(const struct layout *layout)
+{
+	return layout->returned != LAYOUT_ALL_RETURNED && grants_have(&layout->grants, GRANT_HELD);
+}
 
 /* @client's layout of @file (may be NULL), or NULL. */
 struct layout *layout_of(const struct file *file, const struct client *client);

@@ -144,7 +144,7 @@ static bool round_is_returned(const struct round *round)
 {
 	const struct layout *layout = layout_range_find(&round->range);
 
-	return layout && layout->returned && !round->proof;
+	return layout && layout->returned != LAYOUT_NOT_RETURNED && !round->proof;
 }
 
 /* Ask for the range until nothing is held there any more, or the time is over. */
@@ -261,7 +261,7 @@ static FIBER_FN int recall_all(const struct recall *r)
 	int err = 0;
 
 	while (!err && !r->mds->stopping && (layout = layout_range_find(&range))) {
-		bool returned = layout->returned && grants_have(&layout->grants, GRANT_HELD);
+		bool returned = layout->returned != LAYOUT_NOT_RETURNED && grants_have(&layout->grants, GRANT_HELD);
 
 		range.first = returned ? 0 : layout->recall_first;
 		range.end = returned ? GRANT_END : layout->recall_end;
@@ -287,7 +287,8 @@ static FIBER_FN void recall_one(const struct recall *r)
 		return;
 	layout->recalled = false;
 	layout->recall_first = layout->recall_end = layout->recall_ns = layout->told_ns = 0;
-	layout->returned &= grants_have(&layout->grants, GRANT_HELD);
+	if (!grants_have(&layout->grants, GRANT_HELD))
+		layout->returned = LAYOUT_NOT_RETURNED;
 	layout_closed(r->mds, r->client, layout->ino);
 	/* Its holder may ask again. */
 	wait_queue_wake_all(&r->mds->layouts->gone);
@@ -375,7 +376,7 @@ static void recall_want(struct mds *mds, struct layout *layout, uint64_t first, 
 
 void layout_prove_return(struct mds *mds, struct layout *layout)
 {
-	layout->returned = true;
+	assert(layout->returned != LAYOUT_NOT_RETURNED);
 	if (layout->recalled)
 		wait_queue_wake_all(&mds->layouts->gone);
 	else

@@ -27,9 +27,9 @@ nfsstat4 layout_check_op(struct compound *c, uint64_t ino, uint64_t first, uint6
 bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end) MUST_CHECK;
 
 /*
- * The holder of @layout says that it has given back all or some of it, and may keep some of its extents for all that
- * (client rule 10): it is asked for the whole, and what it holds ends when it answers NOMATCHING_LAYOUT, or returns
- * it once more.
+ * The holder of @layout says that it has given back all or some of it (layout->returned), and may keep some of its
+ * extents for all that (client rule 10): it is asked for the whole, and what it holds ends when it answers
+ * NOMATCHING_LAYOUT, or returns it once more.
  */
 void layout_prove_return(struct mds *mds, struct layout *layout);
 

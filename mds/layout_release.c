@@ -96,20 +96,28 @@ static int release_body(struct txn *txn, void *arg)
 	return err;
 }
 
-/* What is only late hinders nobody and needs no fence. */
-static FIBER_FN int release_lates(struct mds *mds, struct client *client)
+/*
+ * What is only late hinders nobody and needs no fence; nor does what was returned and not proved: extents that are
+ * kept are used by a later layout only, and there will be none.
+ */
+static FIBER_FN int release_returned(struct mds *mds, struct client *client)
 {
 	struct list *pos;
+	struct layout_range range = { .mds = mds, .end = GRANT_END };
 	struct layout *layout;
 	int err = 0;
 
 	do {
 		pos = client->states.next;
 		while ((layout = release_next(client, &pos)))
-			if (!layout->state.revoked && !grants_have(&layout->grants, GRANT_HELD))
+			if (!layout->state.revoked && !layout_is_held(layout))
 				break;
-		if (layout)
-			err = layout_settle(mds, layout->state.number, 0, GRANT_END);
+		if (!layout)
+			break;
+		range.number = layout->state.number;
+		err = layout_take(&range, GRANT_HELD, true);
+		if (!err)
+			err = layout_settle(mds, range.number, 0, GRANT_END);
 	} while (!err && layout);
 	return err;
 }
@@ -142,7 +150,7 @@ FIBER_FN int layout_release_client(struct mds *mds, struct client *client)
 		return 0;
 	/* It gets none from here on. */
 	client->ends = true;
-	err = release_lates(mds, client);
+	err = release_returned(mds, client);
 	if (!err && client->nr_layouts > 0) {
 		log_info("client %lx (%s) is gone and had %lu layouts: its host is fenced", (unsigned long)client->id,
 			 client->peer, (unsigned long)client->nr_layouts);

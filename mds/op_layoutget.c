@@ -157,10 +157,10 @@ static nfsstat4 layoutget_find(struct layoutget *w)
 	if (layout && layout->kind != w->kind)
 		return NFS4ERR_LAYOUTUNAVAILABLE;
 	/* A recall that it answers is all that is missing, or found no fiber. */
-	if (layout && layout->returned && !layout->recalled)
+	if (layout && layout->returned != LAYOUT_NOT_RETURNED && !layout->recalled)
 		layout_prove_return(w->c->mds, layout);
 	/* What is only late ends without the client. */
-	w->own_recalled = layout && layout->recalled && !layout->returned &&
+	w->own_recalled = layout && layout->recalled && layout->returned == LAYOUT_NOT_RETURNED &&
 			  grants_find(&layout->grants, layout->recall_first, layout->recall_end, GRANT_HELD);
 	if (w->own_recalled && layout->told_ns && reactor_now_ns(w->c->mds->reactor) - layout->told_ns >= STUCK_NS)
 		return NFS4ERR_BADLAYOUT;

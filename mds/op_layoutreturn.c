@@ -89,7 +89,8 @@ static bool layoutreturn_is_doubtful(const struct layoutreturn *w)
 	const struct layout *layout = w->layout;
 	bool with_close = w->c->op_index + 1 < w->c->nr_ops;
 
-	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned || w->first != 0 || w->end != GRANT_END)
+	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned != LAYOUT_NOT_RETURNED ||
+	    w->first != 0 || w->end != GRANT_END)
 		return false;
 	if (layout->recalled || grants_have(&layout->grants, GRANT_HELD & ~w->bits))
 		return true;
@@ -124,7 +125,9 @@ static int layoutreturn_body(struct txn *txn, void *arg)
 		return LAYOUTRETURN_STATUS;
 	/* Also in a second run, by what the first one found. */
 	w->is_doubtful |= layoutreturn_is_doubtful(w);
-	w->layout->returned |= w->is_doubtful;
+	if (w->is_doubtful)
+		w->layout->returned = grants_have(&w->layout->grants, GRANT_HELD & ~w->bits) ? LAYOUT_PART_RETURNED
+											     : LAYOUT_ALL_RETURNED;
 	err = layoutreturn_take(txn, w);
 	if (err)
 		return err;

@@ -262,9 +262,8 @@ bool state_client_has_any(const struct client *client)
 	list_for_each (pos, &client->states) {
 		const struct state *state = list_entry(pos, struct state, by_client);
 
-		/* What it has returned may be remembered for it. */
-		if (!state->revoked && (state->kind != STATE_LAYOUT ||
-					grants_have(&container_of(state, struct layout, state)->grants, GRANT_HELD)))
+		if (!state->revoked &&
+		    (state->kind != STATE_LAYOUT || layout_is_held(container_of(state, struct layout, state))))
 			return true;
 	}
 	return false;

@@ -107,7 +107,7 @@ static FIBER_FN nfsstat4 pnfs_peer_recalled(void *owner, const struct nfs_cb_arg
 	while (file && recall->clora_recall.lor_recalltype == LAYOUTRECALL4_FILE &&
 	       !(file->has_layout && nfs_state_same(&file->layout, &what->lor_stateid)))
 		file = file->next;
-	if (file && file->is_returning)
+	if (file && (file->is_returning || file->is_mute))
 		return NFS4ERR_DELAY;
 	if (file && file->is_returned) {
 		peer->nr_proofs++;

@@ -76,6 +76,7 @@ struct pnfs_peer_file {
 	struct nfs_state_open open;
 	bool has_layout;
 	bool is_returning; /* LAYOUTRETURN is on its way: recalls are put off, as Linux does */
+	bool is_mute;	   /* and then for ever */
 	bool is_returned;  /* all of it, though the answer said that the layout is still there (client rule 10) */
 	stateid4 layout;
 	struct pnfs_got got; /* the last one */

@@ -176,6 +176,29 @@ static FIBER_FN void test_closed_by_one_of_two(struct nfs_test *t)
 	pnfs_peer_free(peer);
 }
 
+/* Who unmounts before it is asked has nothing more, and is not cut off for it. */
+static FIBER_FN void test_destroyed_before_the_proof(struct nfs_test *t)
+{
+	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL), *other = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, theirs;
+
+	pnfs_peer_open(peer, "f", &f);
+	pnfs_peer_open(other, "f", &theirs);
+	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
+	peer->manner = PNFS_SAYS_OK;
+	pnfs_peer_get(&theirs, RW, 0, B, B, NFS4ERR_RECALLCONFLICT);
+	f.is_mute = true;
+	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
+	NFS_CHECK(t, f.has_layout);
+	pnfs_peer_close(&f, NFS4_OK);
+	NFS_IS(t, nfs_session_close(peer->tc->session), 0);
+	peer->tc->session = NULL;
+	NFS_IS(t, nfs_client_destroy(&peer->tc->client, peer->tc->conn), 0);
+	NFS_CHECK_EQ(t, pnfs_peer_insist(&theirs, RW, 0, B, 5), NFS4_OK);
+	pnfs_peer_free(peer);
+	pnfs_peer_free(other);
+}
+
 /* What was taken and not written is given back after the proof as after a return. */
 static FIBER_FN void test_space_comes_back(struct nfs_test *t)
 {
@@ -212,6 +235,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_asked_once, "RFC 8881, 18.44.3; client rule 10"),
 	NFS_TEST(test_who_is_believed, "RFC 8881, 18.44.4; client rule 10"),
 	NFS_TEST(test_closed_by_one_of_two, "RFC 8881, 18.44.4; client rule 10"),
+	NFS_TEST(test_destroyed_before_the_proof, "RFC 8881, 18.50.3; client rule 10"),
 	NFS_TEST(test_space_comes_back, "RFC 8154, 2.3.1; client rule 10"),
 };
 
