@@ -28,6 +28,8 @@ static const char *state_text(const struct layout *layout)
 {
 	if (layout->state.revoked)
 		return layout->file ? "lost" : "revoked";
+	if (layout->returned != LAYOUT_NOT_RETURNED)
+		return "returned";
 	if (layout->recalled)
 		return "recalled";
 	return grants_have(&layout->grants, GRANT_HELD) ? "held" : "late";

@@ -428,7 +428,10 @@ static FIBER_FN void layouts_body(struct store *s, void *arg)
 	CHECK(text_is(grant, "mode", "write"));
 	CHECK(json_object_get_boolean(member(grant, "fresh")));
 	json_object_put(list);
-	json_object_put(ask_layouts(w, "{\"command\":\"layouts\",\"file\":\"9\"}\n", 1));
+	v[0]->returned = LAYOUT_ALL_RETURNED;
+	list = ask_layouts(w, "{\"command\":\"layouts\",\"file\":\"9\"}\n", 1);
+	CHECK(text_is(json_object_array_get_idx(list, 0), "state", "returned"));
+	json_object_put(list);
 	json_object_put(ask_layouts(w, "{\"command\":\"layouts\",\"file\":\"//\"}\n", 0));
 	o = ask(w, "{\"command\":\"layouts\",\"file\":\"/a/b\"}\n");
 	CHECK(text_is(o, "error", "there is no such file on the volume"));
