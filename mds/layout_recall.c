@@ -234,6 +234,9 @@ static FIBER_FN int recall_held(const struct recall *r, const struct layout_rang
 	/* Nobody else wants anything of it: its holder can prove what it has returned when it comes again. */
 	if (err != -ETIME || (layout && layout->recall_first >= layout->recall_end))
 		return err;
+	/* Rather than cut it off for an answer to that. */
+	if (layout && !layout_is_held(layout))
+		return layout_take(&round.range, GRANT_HELD, true);
 	log_warn("client %lx (%s) did not give a layout back in time: all its layouts are revoked, and it is fenced",
 		 (unsigned long)r->client->id, r->client->peer);
 	return recall_lose(r);

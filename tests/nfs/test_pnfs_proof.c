@@ -176,6 +176,39 @@ static FIBER_FN void test_closed_by_one_of_two(struct nfs_test *t)
 	pnfs_peer_free(peer);
 }
 
+/* Who returns all and then says nothing is believed after the time for a recall, and not cut off. */
+static FIBER_FN void test_no_proof_ever(struct nfs_test *t)
+{
+	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL), *other = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f, theirs;
+	nfsstat4 status = NFS4ERR_RECALLCONFLICT;
+	unsigned int i;
+
+	pnfs_peer_open(peer, "f", &f);
+	pnfs_peer_open(other, "f", &theirs);
+	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
+	peer->manner = PNFS_SAYS_OK;
+	pnfs_peer_get(&theirs, RW, 0, B, B, NFS4ERR_RECALLCONFLICT);
+	f.is_mute = true;
+	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
+	NFS_CHECK(t, f.has_layout);
+	for (i = 0; i < 100 && status == NFS4ERR_RECALLCONFLICT; i++) {
+		fiber_sleep_ns(2000000000);
+		NFS_IS(t, nfs_session_ping(peer->s.session), 0);
+		NFS_IS(t, nfs_session_ping(t->session), 0);
+		status = pnfs_peer_ask(&theirs, RW, 0, B, B);
+	}
+	NFS_CHECK(t, i > 5);
+	NFS_CHECK_EQ(t, status, NFS4_OK);
+	f.has_layout = false;
+	f.is_mute = false;
+	pnfs_peer_get(&f, RW, 4 * B, B, B, NFS4_OK);
+	f.is_returned = false;
+	peer->nr_returned = 0;
+	pnfs_peer_free(peer);
+	pnfs_peer_free(other);
+}
+
 /* Who unmounts before it is asked has nothing more, and is not cut off for it. */
 static FIBER_FN void test_destroyed_before_the_proof(struct nfs_test *t)
 {
@@ -235,6 +268,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_asked_once, "RFC 8881, 18.44.3; client rule 10"),
 	NFS_TEST(test_who_is_believed, "RFC 8881, 18.44.4; client rule 10"),
 	NFS_TEST(test_closed_by_one_of_two, "RFC 8881, 18.44.4; client rule 10"),
+	NFS_TEST(test_no_proof_ever, "RFC 8881, 12.5.5; client rule 10"),
 	NFS_TEST(test_destroyed_before_the_proof, "RFC 8881, 18.50.3; client rule 10"),
 	NFS_TEST(test_space_comes_back, "RFC 8154, 2.3.1; client rule 10"),
 };
