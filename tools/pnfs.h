@@ -62,6 +62,8 @@ struct pnfs_counts {
 	uint64_t revoked;	  /* layouts that the server took away */
 	uint64_t bad_layouts;	  /* replies that are against the rules: each a fault of the server */
 	uint64_t commits_dropped; /* refused in a way that Linux takes for success (pnfs_commit()) */
+	uint64_t kept;		  /* returns that left extents behind (keeps_extents), */
+	uint64_t kept_meet;	  /* and layouts that came while those were there */
 	uint64_t lost;		  /* layouts that went with writes that were not committed */
 };
 
@@ -69,10 +71,15 @@ struct pnfs_host {
 	struct nfs_session *session;
 	layouttype4 type;
 	struct pnfs_finder finder;
-	uint32_t page;	      /* bytes: I/O is whole pages (4096) */
-	uint64_t ask_ahead;   /* bytes that a LAYOUTGET asks for at least (0: as much as the I/O needs) */
-	bool honours_ranges;  /* gives back just what a recall names; false: as Linux, the whole file */
-	bool is_forgetful;    /* the last close forgets a layout without LAYOUTRETURN (RFC 8881, 12.5.5.1) */
+	uint32_t page;	     /* bytes: I/O is whole pages (4096) */
+	uint64_t ask_ahead;  /* bytes that a LAYOUTGET asks for at least (0: as much as the I/O needs) */
+	bool honours_ranges; /* gives back just what a recall names; false: as Linux, the whole file */
+	bool is_forgetful;   /* the last close forgets a layout without LAYOUTRETURN (RFC 8881, 12.5.5.1) */
+	/*
+	 * As Linux: if a LAYOUTGET of the file waits while a recall is answered by a LAYOUTRETURN, the extents stay,
+	 * and win over those of the next layout (docs/clients.md, client rule 10).
+	 */
+	bool keeps_extents;
 	uint64_t patience_ns; /* how long a LAYOUTGET is tried that the server wants to be asked again (10 s) */
 	uint64_t retry_ns;    /* how long a file or device that failed goes through the server (1 s; Linux: 120 s) */
 	struct pnfs_faults faults;
@@ -97,6 +104,12 @@ struct pnfs_extent {
 	bool written; /* PNFS_BLOCK_INVALID_DATA: and not yet committed */
 	bool cow;     /* reads go to source_off until it is written */
 	uint64_t source_off;
+};
+
+/* Not overlapping among those for writing, nor among those for reading. */
+struct pnfs_kept {
+	struct pnfs_extent *v;
+	unsigned int nr;
 };
 
 /* A file with its layout, one for each handle: all that have it open share it. */
@@ -129,6 +142,8 @@ struct pnfs_inode {
 	uint64_t writes, grown; /* through the device; size changes that are this client's own */
 	uint64_t round;		/* of the host's walk over all */
 	unsigned int pending;	/* LAYOUTGETs that were answered and are not yet in the extents */
+	struct pnfs_kept kept;	/* extents of before that will win over new ones */
+	unsigned int pins;	/* LAYOUTGETs, with all their tries */
 	bool first_get;		/* the first LAYOUTGET of a file goes alone */
 	bool is_gone;		/* abandoned */
 	unsigned int writers, exclusive_waits;
@@ -177,6 +192,8 @@ FIBER_FN void pnfs_abandon(struct pnfs_file *file);
  */
 FIBER_FN int pnfs_read(struct pnfs_file *file, uint64_t off, void *buf, size_t len, size_t *ret_len) MUST_CHECK;
 FIBER_FN int pnfs_write(struct pnfs_file *file, uint64_t off, const void *buf, size_t len) MUST_CHECK;
+/* As a read of these bytes begins, but nothing is read: a layout is got where none is held. */
+FIBER_FN int pnfs_look(struct pnfs_file *file, uint64_t off, size_t len) MUST_CHECK;
 /* The file's size, from the server: as Linux after taking a lock. */
 FIBER_FN int pnfs_revalidate(struct pnfs_file *file) MUST_CHECK;
 /* SETATTR of the size; to shrink a file the layout is committed and returned first, as Linux does. */

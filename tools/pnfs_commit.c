@@ -192,6 +192,21 @@ static FIBER_FN int return_once(struct pnfs_inode *inode, const struct nfs_layou
 	return err;
 }
 
+/* As in Linux, whose LAYOUTGET holds what it knows of the layout: extents, and the stateid if there is one. */
+static void return_take_pinned(struct pnfs_inode *inode, const layoutreturn_stateid *left)
+{
+	struct pnfs_kept kept = inode->kept;
+
+	inode->kept = (struct pnfs_kept){ 0 };
+	pnfs_inode_forget(inode);
+	inode->kept = kept;
+	inode->host->counts.kept++;
+	if (!left->lrs_present)
+		return;
+	inode->layout = left->layoutreturn_stateid_u.lrs_stateid;
+	inode->has_layout = true;
+}
+
 /* What the server says is left. */
 static void return_take(struct pnfs_inode *inode, const layoutreturn_stateid *left, bool is_whole)
 {
@@ -199,7 +214,9 @@ static void return_take(struct pnfs_inode *inode, const layoutreturn_stateid *le
 
 	if (!inode->has_layout)
 		return;
-	if (is_whole || !left->lrs_present) {
+	if (is_whole && inode->kept.nr > 0 && inode->recalled && inode->pins > 0) {
+		return_take_pinned(inode, left);
+	} else if (is_whole || !left->lrs_present) {
 		if (is_whole && left->lrs_present)
 			log_debug("pnfs: a layout stateid is left after all was returned");
 		pnfs_inode_forget(inode);
@@ -223,8 +240,11 @@ FIBER_FN int pnfs_inode_return(struct pnfs_inode *inode, stateid4 stateid, uint6
 	unsigned int olds = 0;
 	int err;
 
-	if (!inode->host->faults.writes_late)
+	if (!inode->host->faults.writes_late) {
+		if (inode->host->keeps_extents && inode->recalled && is_whole)
+			pnfs_kept_take(inode);
 		pnfs_inode_drop(inode, off, end);
+	}
 	for (;;) {
 		err = return_once(inode, &ret, &left);
 		if (err != NFS4ERR_DELAY && (err != NFS4ERR_OLD_STATEID || ++olds > OLD_TRIES))

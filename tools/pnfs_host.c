@@ -260,5 +260,6 @@ void pnfs_inode_put(struct pnfs_inode *inode)
 		return;
 	list_del(&inode->by_host);
 	pnfs_extents_clear(inode);
+	pnfs_kept_clear(inode);
 	free(inode);
 }

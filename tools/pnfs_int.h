@@ -28,6 +28,8 @@ static inline uint64_t pnfs_extent_end(const struct pnfs_extent *e)
 bool pnfs_extent_is_rw(const struct pnfs_extent *e) MUST_CHECK;
 /* Whether what a file has there lies at device_off. */
 bool pnfs_extent_has_data(const struct pnfs_extent *e) MUST_CHECK;
+/* The part [@off, @end) of @e, which lies in it. */
+struct pnfs_extent pnfs_extent_part(const struct pnfs_extent *e, uint64_t off, uint64_t end) MUST_CHECK;
 struct pnfs_extent *pnfs_extent_find(struct pnfs_inode *inode, uint64_t off);
 /*
  * Add what a reply says; what is there already stays, but for extents for reading where one for writing comes.
@@ -45,6 +47,17 @@ unsigned int pnfs_extents_written(const struct pnfs_inode *inode, uint64_t from,
 /* These ranges were committed. */
 void pnfs_extents_committed(struct pnfs_inode *inode, const struct nfs_range *ranges, unsigned int nr);
 void pnfs_extents_clear(struct pnfs_inode *inode);
+
+/* pnfs_kept.c: of hosts that keep extents */
+
+/* All extents are kept, from now on. */
+void pnfs_kept_take(struct pnfs_inode *inode);
+/* As pnfs_extents_add(), but what is kept wins. */
+int pnfs_kept_add(struct pnfs_inode *inode, const struct pnfs_extent *v, unsigned int nr) MUST_CHECK;
+void pnfs_kept_clear(struct pnfs_inode *inode);
+/* Around a LAYOUTGET and all its tries.  Nothing is kept longer than that without a layout. */
+void pnfs_inode_pin(struct pnfs_inode *inode);
+void pnfs_inode_unpin(struct pnfs_inode *inode);
 
 /* pnfs_reply.c: the checks of a LAYOUTGET reply. */
 struct pnfs_asked {

@@ -57,13 +57,16 @@ static FIBER_FN int get_patiently(struct io *io, const struct nfs_layoutget *get
 	uint64_t deadline = pnfs_now(io->host) + io->host->patience_ns, pause = PNFS_PAUSE_MIN_NS;
 	int err;
 
+	pnfs_inode_pin(io->inode);
 	for (;;) {
 		err = pnfs_inode_get(io->inode, &io->file->nfs.stateid, get);
 		if (!get_asks_again(err) || pnfs_now(io->host) + pause > deadline)
-			return err;
+			break;
 		fiber_sleep_ns(pause);
 		pause = min_u64(2 * pause, PNFS_PAUSE_MAX_NS);
 	}
+	pnfs_inode_unpin(io->inode);
+	return err;
 }
 
 /* What a LAYOUTGET's end means for the I/O: 0: look again; THROUGH_SERVER; an error. */
@@ -434,4 +437,19 @@ FIBER_FN int pnfs_read(struct pnfs_file *file, uint64_t off, void *buf, size_t l
 	if (!err)
 		*ret_len = done;
 	return err;
+}
+
+FIBER_FN int pnfs_look(struct pnfs_file *file, uint64_t off, size_t len)
+{
+	struct io io = { .file = file, .inode = file->inode, .host = file->host };
+	int err;
+
+	if (off > INT64_MAX || len > INT64_MAX - off - file->host->page)
+		return -EFBIG;
+	io.first = round_down_u64(off, file->host->page);
+	io.end = round_up_u64(off + len, file->host->page);
+	err = io_begin(&io);
+	if (!err)
+		io_end(&io);
+	return err == THROUGH_SERVER ? 0 : err;
 }

@@ -36,6 +36,7 @@ void pnfs_inode_forget(struct pnfs_inode *inode)
 	}
 	inode->needs_commit = false;
 	inode->has_last = false;
+	pnfs_kept_clear(inode);
 	if (inode->host->faults.writes_late)
 		return;
 	inode->drops++;
@@ -146,7 +147,7 @@ static FIBER_FN int layout_take(struct pnfs_inode *inode, const LAYOUTGET4resok 
 		return err_device;
 	for (unsigned int i = 0; i < reply->nr; i++)
 		reply->extents[i].device = device;
-	return pnfs_extents_add(inode, reply->extents, reply->nr);
+	return pnfs_kept_add(inode, reply->extents, reply->nr);
 }
 
 static FIBER_FN int layout_check(struct pnfs_inode *inode, const struct nfs_layoutget *get, const LAYOUTGET4resok *ok,

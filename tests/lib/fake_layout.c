@@ -33,7 +33,7 @@ static void put_extents(struct fake_layout *f, struct wire_extents_out *out, uin
 			to++;
 		e.bex_length = (to - from) * FAKE_LAYOUT_BLOCK;
 		if (state != PNFS_BLOCK_NONE_DATA)
-			e.bex_storage_offset = FAKE_LAYOUT_AT + e.bex_file_offset;
+			e.bex_storage_offset = FAKE_LAYOUT_AT + f->moved + e.bex_file_offset;
 		memcpy(e.bex_vol_id, device_id, sizeof(e.bex_vol_id));
 		CHECK_EQ(wire_extents_add(out, &e), 0);
 		from = to;
@@ -163,6 +163,16 @@ static nfsstat4 do_test(struct fake_layout *f, TEST_STATEID4resok *ok)
 	return NFS4_OK;
 }
 
+static nfsstat4 do_return(struct fake_layout *f, const LAYOUTRETURN4args *args, layoutreturn_stateid *left)
+{
+	f->ret = *args;
+	f->seqid++;
+	left->lrs_present = f->leaves_layout;
+	if (f->leaves_layout)
+		left->layoutreturn_stateid_u.lrs_stateid = layout_stateid(f);
+	return NFS4_OK;
+}
+
 static FIBER_FN nfsstat4 do_layout_op(struct fake_layout *f, const struct nfs_argop4 *arg, struct nfs_resop4 *res)
 {
 	switch (arg->argop) {
@@ -172,9 +182,8 @@ static FIBER_FN nfsstat4 do_layout_op(struct fake_layout *f, const struct nfs_ar
 	case OP_LAYOUTCOMMIT:
 		return do_commit(f, &arg->nfs_argop4_u.oplayoutcommit);
 	case OP_LAYOUTRETURN:
-		f->ret = arg->nfs_argop4_u.oplayoutreturn;
-		f->seqid++;
-		return NFS4_OK;
+		return do_return(f, &arg->nfs_argop4_u.oplayoutreturn,
+				 &res->nfs_resop4_u.oplayoutreturn.LAYOUTRETURN4res_u.lorr_stateid);
 	case OP_GETDEVICEINFO:
 		return do_device(f, &arg->nfs_argop4_u.opgetdeviceinfo,
 				 &res->nfs_resop4_u.opgetdeviceinfo.GETDEVICEINFO4res_u.gdir_resok4);

@@ -27,6 +27,7 @@ struct fake_layout {
 	/* The file. */
 	uint64_t size;
 	bool written[FAKE_LAYOUT_BLOCKS];
+	uint64_t moved; /* bytes: so much further on it lies in new layouts */
 	/* The layout stateid, and what to do. */
 	char other;
 	uint32_t seqid;
@@ -35,6 +36,7 @@ struct fake_layout {
 	unsigned int nr_get_status;
 	nfsstat4 commit_status; /* of the next nr_commit_status */
 	unsigned int nr_commit_status;
+	bool leaves_layout;    /* LAYOUTRETURNs are answered as if the layout were still there */
 	bool lacks_byte;       /* the next LAYOUTGET's reply ends too early */
 	uint64_t get_delay_ns; /* of the next LAYOUTGET, after it was granted */
 	nfsstat4 test_status;  /* what TEST_STATEID says */

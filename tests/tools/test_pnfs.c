@@ -251,6 +251,127 @@ static void test_ranges(void **state)
 	fake_layout_run(ranges);
 }
 
+static bool disk_has(const struct fake_layout *f, uint64_t blk, const char *want)
+{
+	return memcmp(f->disk.bytes + FAKE_LAYOUT_AT + blk * K, want, K) == 0;
+}
+
+static FIBER_FN void write_ninth(void *arg)
+{
+	write_ok(arg, 8 * K, K);
+}
+
+static FIBER_FN void look_at_ninth(void *arg)
+{
+	CHECK_EQ(pnfs_look(arg, 8 * K, K), 0);
+}
+
+/* Two blocks are written, and returned for a recall while @fn waits for a layout; then the file lies elsewhere. */
+static FIBER_FN struct fiber *keep(struct fake_layout *f, struct pnfs_file *file, void (*fn)(void *file))
+{
+	struct fiber *fiber;
+
+	f->size = 16 * K;
+	CHECK_EQ(pnfs_revalidate(file), 0);
+	f->host.keeps_extents = true;
+	write_ok(file, 0, 2 * K);
+	f->get_status = NFS4ERR_RECALLCONFLICT;
+	f->nr_get_status = 1000;
+	CHECK_EQ(fiber_spawn(f->world->reactor, "waits", fn, file, &fiber), 0);
+	fiber_sleep_ns(NSEC_PER_SEC / 2);
+	f->seqid++;
+	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4_OK);
+	fiber_sleep_ns(2 * NSEC_PER_SEC);
+	CHECK_EQ(f->host.counts.returns, 1);
+	CHECK(f->written[0] && f->written[1]);
+	CHECK(!pnfs_extent_at(file, 0));
+	f->moved = 32 * K;
+	return fiber;
+}
+
+/* What is written goes to the old place, for as long as anything is held. */
+static FIBER_FN void kept(struct fake_layout *f)
+{
+	struct pnfs_file file = fake_layout_open(f);
+	struct fiber *fiber = keep(f, &file, write_ninth);
+
+	CHECK(!file.inode->has_layout);
+	f->nr_get_status = 0;
+	fiber_join(fiber);
+	CHECK(disk_has(f, 32 + 8, data));
+	CHECK(!pnfs_extent_at(&file, K));
+	CHECK_EQ(pnfs_write(&file, K, data + 4 * K, 2 * K), 0);
+	CHECK(disk_has(f, 1, data + 4 * K) && !disk_has(f, 32 + 1, data + 4 * K));
+	CHECK(!disk_has(f, 2, data + 5 * K) && disk_has(f, 32 + 2, data + 5 * K));
+	/* Only where the layout is. */
+	CHECK(!pnfs_extent_at(&file, 0));
+	CHECK_EQ(pnfs_commit(&file), 0);
+	f->seqid++;
+	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4ERR_NOMATCHING_LAYOUT);
+	write_ok(&file, K, K);
+	CHECK(disk_has(f, 32 + 1, data));
+	CHECK_EQ(pnfs_close(&file), 0);
+}
+
+static void test_kept(void **state)
+{
+	fake_layout_run(kept);
+}
+
+/* The server does not believe the return: the stateid stays, and its recall ends what was kept. */
+static FIBER_FN void kept_proof(struct fake_layout *f)
+{
+	struct pnfs_file file = fake_layout_open(f);
+	struct fiber *fiber;
+
+	f->leaves_layout = true;
+	fiber = keep(f, &file, look_at_ninth);
+	CHECK(file.inode->has_layout);
+	CHECK_EQ(f->get.loga_stateid.seqid, f->seqid);
+	CHECK_EQ(f->get.loga_stateid.other[0], 'l');
+	f->seqid++;
+	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4ERR_NOMATCHING_LAYOUT);
+	CHECK(!file.inode->has_layout);
+	f->nr_get_status = 0;
+	fiber_join(fiber);
+	CHECK_EQ(f->get.loga_offset, 8 * K);
+	write_ok(&file, 0, K);
+	CHECK(disk_has(f, 32, data));
+	CHECK_EQ(f->host.counts.kept, 1);
+	CHECK_EQ(f->host.counts.kept_meet, 0);
+	CHECK_EQ(pnfs_close(&file), 0);
+}
+
+static void test_kept_proof(void **state)
+{
+	fake_layout_run(kept_proof);
+}
+
+/* Nobody waits for a layout: nothing is kept, whatever the server says. */
+static FIBER_FN void kept_not(struct fake_layout *f)
+{
+	struct pnfs_file file = fake_layout_open(f);
+
+	f->leaves_layout = true;
+	f->host.keeps_extents = true;
+	write_ok(&file, 0, K);
+	f->seqid++;
+	CHECK_EQ(fake_layout_recall(f, 'l', f->seqid, 0, ALL), NFS4_OK);
+	fiber_sleep_ns(NSEC_PER_SEC);
+	CHECK_EQ(f->host.counts.returns, 1);
+	CHECK(!file.inode->has_layout);
+	f->moved = 32 * K;
+	CHECK_EQ(pnfs_write(&file, 0, data + 4 * K, K), 0);
+	CHECK(disk_has(f, 32, data + 4 * K) && disk_has(f, 0, data));
+	CHECK_EQ(f->host.counts.kept, 0);
+	CHECK_EQ(pnfs_close(&file), 0);
+}
+
+static void test_kept_not(void **state)
+{
+	fake_layout_run(kept_not);
+}
+
 /* A gap in the seqids: an answer that is on its way, unless the server says that it knows what this client has seen.
  */
 static FIBER_FN void gap(struct fake_layout *f)
@@ -586,7 +707,8 @@ int main(void)
 		cmocka_unit_test(test_fenced),		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_commits),		cmocka_unit_test(test_many_ranges),
 		cmocka_unit_test(test_two_opens),	cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_other_callbacks),
+		cmocka_unit_test(test_other_callbacks), cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_kept_proof),	cmocka_unit_test(test_kept_not),
 	};
 
 	for (size_t i = 0; i < sizeof(data); i++)
