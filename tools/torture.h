@@ -48,6 +48,7 @@ struct torture_options {
 	layouttype4 type;
 	uint32_t minorversion;
 	bool ranges;	     /* half of the hosts honour ranges of recalls, the others are as Linux */
+	bool keeps;	     /* who is as Linux keeps extents that it has returned, too */
 	bool sleeps;	     /* fibers pause between steps, at random: what has to be in the simulated world */
 	bool removes;	     /* what was made is removed when all is well */
 	uint64_t timeout_ns; /* of a request, with all that it is sent again; 0: 60 s */

@@ -124,6 +124,8 @@ static void host_forget_client(struct torture_host *host)
 	sum->direct_bytes_read += c->direct_bytes_read;
 	sum->direct_bytes_written += c->direct_bytes_written;
 	sum->conflicts += c->conflicts;
+	sum->kept += c->kept;
+	sum->kept_meet += c->kept_meet;
 	memset(&host->pnfs.counts, 0, sizeof(host->pnfs.counts));
 }
 
@@ -166,6 +168,7 @@ static FIBER_FN bool host_up(struct torture_host *host)
 		return false;
 	}
 	host->pnfs.honours_ranges = t->opt->ranges && host->nr % 2 == 0;
+	host->pnfs.keeps_extents = t->opt->keeps && !host->pnfs.honours_ranges;
 	host->pnfs.page = TORTURE_BLOCK;
 	host_settle(host);
 	host->is_up = true;

@@ -8,7 +8,9 @@
 #include "dev/fiber.h"
 #include "tools/torture_int.h"
 
-#define OPS_MAX 8
+#define OPS_MAX	  8
+#define LOOKS_MAX 20 /* then others get at the file */
+#define LOOK_NS	  (4 * TORTURE_NS_PER_MS)
 
 static const char *const work_names[TORTURE_WORKS] = {
 	[TORTURE_PRIVATE] = "private", [TORTURE_DISJOINT] = "disjoint", [TORTURE_OVERLAP] = "overlap",
@@ -108,15 +110,61 @@ static FIBER_FN bool op_clone(struct torture_fiber *f, struct torture_open *open
 	return ok;
 }
 
-static FIBER_FN bool op_special(struct torture_fiber *f, struct torture_open *open, enum torture_work work,
-				unsigned int slot)
+static FIBER_FN bool op_punch(struct torture_fiber *f, struct torture_open *open)
 {
 	uint32_t first, nr;
 
+	torture_pick(f, 0, open->file->nr_blks, 32, &first, &nr);
+	return torture_do_punch(f, open, first, nr);
+}
+
+/* Somebody else of the host who looks at the file: what a recall finds in use is what Linux keeps. */
+struct looker {
+	struct torture_open *open;
+	uint32_t blk;
+	uint64_t pause_ns;
+	bool is_over;
+};
+
+static FIBER_FN void looker_main(void *arg)
+{
+	struct looker *looker = arg;
+
+	for (unsigned int i = 0; i < LOOKS_MAX && !looker->is_over; i++) {
+		if (!looker->open->is_open || looker->open->host->is_lost)
+			break;
+		/* Whoever needs the layout hears of errors. */
+		(void)!pnfs_look(&looker->open->f, (uint64_t)looker->blk * TORTURE_BLOCK, TORTURE_BLOCK);
+		fiber_sleep_ns(looker->pause_ns);
+	}
+}
+
+/*
+ * Only here: with operations that commit by themselves, a LAYOUTGET's answer from before the commit would look as if
+ * the server took back what was committed.
+ */
+static FIBER_FN bool op_punch_seen(struct torture_fiber *f, struct torture_open *open)
+{
+	struct looker looker = { .open = open,
+				 .blk = (uint32_t)roll(f, open->file->nr_blks),
+				 .pause_ns = 1 + roll(f, LOOK_NS) };
+	struct fiber *fiber;
+	bool ok;
+
+	if (fiber_spawn(f->t->r, "looker", looker_main, &looker, &fiber))
+		torture_die();
+	ok = op_punch(f, open);
+	looker.is_over = true;
+	fiber_join(fiber);
+	return ok;
+}
+
+static FIBER_FN bool op_special(struct torture_fiber *f, struct torture_open *open, enum torture_work work,
+				unsigned int slot)
+{
 	switch (work) {
 	case TORTURE_PUNCH:
-		torture_pick(f, 0, open->file->nr_blks, 32, &first, &nr);
-		return torture_do_punch(f, open, first, nr);
+		return f->host->pnfs.keeps_extents ? op_punch_seen(f, open) : op_punch(f, open);
 	case TORTURE_CLONE:
 		return op_clone(f, open, slot);
 	case TORTURE_RENAME:

@@ -247,6 +247,8 @@ static void options_init(struct torture_sim *sim)
 	opt->type = dice_below(&sim->dice, 8) ? LAYOUT4_SCSI : LAYOUT4_BLOCK_VOLUME;
 	opt->minorversion = 2;
 	opt->ranges = dice_below(&sim->dice, 3) != 0;
+	/* Not by the dice, which would make other worlds of all seeds. */
+	opt->keeps = sim->seed / 4 % 2 == 1;
 	opt->sleeps = true;
 	opt->removes = dice_below(&sim->dice, 2) == 0;
 	opt->timeout_ns = 600 * NSEC_PER_SEC;
@@ -349,6 +351,8 @@ static const struct sim_count counts[] = {
 	COUNT("LAYOUTCOMMITs", torture.pnfs.commits, 1),
 	COUNT("LAYOUTRETURNs", torture.pnfs.returns, 1),
 	COUNT("recalls", torture.pnfs.recalls, 1),
+	COUNT("returns that left extents behind", torture.pnfs.kept, 1),
+	COUNT("layouts that met them", torture.pnfs.kept_meet, 1),
 	COUNT("direct reads", torture.pnfs.direct_reads, 1),
 	COUNT("direct writes", torture.pnfs.direct_writes, 1),
 	COUNT("reads by the server", torture.pnfs.server_reads, 1),
