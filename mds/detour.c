@@ -14,6 +14,9 @@
 
 void detour_note(struct mds *mds, struct client *client, uint64_t offset, uint64_t count, bool to_end)
 {
+	/* A request of a client that is gone by now: it would be freed on the list. */
+	if (client->gone)
+		return;
 	client->detour_ns = reactor_now_ns(mds->reactor);
 	client->detour_is_odd = offset % SECTOR != 0 || (!to_end && count % SECTOR != 0);
 	list_del(&client->by_detour);

@@ -378,6 +378,10 @@ static FIBER_FN void detours_body(struct store *s, void *arg)
 	CHECK(text_is(o, "id", "0000000000000394"));
 	CHECK(json_object_get_boolean(member(member(all, "by_server"), "more")));
 	json_object_put(all);
+	list_del(&first->by_detour);
+	first->gone = true;
+	detour_note(&w->mds, first, 0, 1, false);
+	CHECK(list_is_empty(&first->by_detour));
 	w->mds.layouts = NULL;
 	backchannel_release(&w->session);
 	o = ask(w, "status\n");
