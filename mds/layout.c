@@ -290,6 +290,7 @@ static int layout_load_fill(const struct layout_load *w, struct layout *layout)
 	layout->return_on_close = w->rec.flags & RECORD_LAYOUT_RETURN_ON_CLOSE;
 	layout->returned = w->rec.flags & RECORD_LAYOUT_RETURNED ? LAYOUT_PART_RETURNED : LAYOUT_NOT_RETURNED;
 	layout->recall_ns = le16_get(w->rec.recall_time) * RECORD_LAYOUT_RECALL_NS;
+	layout->is_old = true;
 	layout->nr_unwritten = UINT32_MAX;
 	memcpy(layout->fh, w->rec.fh, sizeof(layout->fh));
 	if (w->nr == 0)

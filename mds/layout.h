@@ -51,6 +51,7 @@ struct layout {
 	enum layout_returned returned;
 	/* In memory only: */
 	bool recalled;	  /* a fiber is about it */
+	bool is_old;	  /* of before the start: nobody knows any more whether it was recalled */
 	uint64_t told_ns; /* since then the client has said that it will return this; 0: no */
 	uint64_t told_first, told_end;
 	bool is_ahead;			 /* it was granted more than was asked for while others had the file too */

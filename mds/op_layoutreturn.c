@@ -92,7 +92,7 @@ static bool layoutreturn_is_doubtful(const struct layoutreturn *w)
 	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned != LAYOUT_NOT_RETURNED ||
 	    w->first != 0 || w->end != GRANT_END)
 		return false;
-	if (layout->recalled || grants_have(&layout->grants, GRANT_HELD & ~w->bits))
+	if (layout->recalled || layout->is_old || grants_have(&layout->grants, GRANT_HELD & ~w->bits))
 		return true;
 	return with_close && layoutreturn_stays_open(w);
 }

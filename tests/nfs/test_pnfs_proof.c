@@ -108,6 +108,26 @@ static FIBER_FN void test_proof_after_a_restart(struct nfs_test *t)
 	pnfs_peer_free(peer);
 }
 
+/* The server that had recalled it is gone, and the next one does not know. */
+static FIBER_FN void test_return_after_a_restart(struct nfs_test *t)
+{
+	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
+	struct pnfs_peer_file f;
+
+	pnfs_peer_open(peer, "f", &f);
+	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
+	nfs_test_restart(t);
+	nfs_conn_drop(t->conn);
+	nfs_conn_drop(peer->tc->conn);
+	NFS_IS(t, nfs_session_ping(peer->s.session), 0);
+	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
+	NFS_CHECK(t, f.has_layout);
+	pnfs_peer_settle(peer);
+	NFS_CHECK(t, !f.has_layout);
+	NFS_CHECK_EQ(t, peer->nr_proofs, 1);
+	pnfs_peer_free(peer);
+}
+
 /* What was recalled and is returned late is asked for again, and the other gets it then. */
 static FIBER_FN void test_a_recalled_layout_is_returned(struct nfs_test *t)
 {
@@ -264,6 +284,7 @@ static const struct nfs_test_case cases[] = {
 	NFS_TEST(test_one_iomode_is_returned, "RFC 8881, 18.44.3; client rule 10"),
 	NFS_TEST(test_no_layout_before_the_proof, "RFC 8881, 18.43.3; client rule 10"),
 	NFS_TEST(test_proof_after_a_restart, "RFC 8881, 8.4; client rule 10"),
+	NFS_TEST(test_return_after_a_restart, "RFC 8881, 8.4; client rule 10"),
 	NFS_TEST(test_a_recalled_layout_is_returned, "RFC 8881, 12.5.5; client rule 10"),
 	NFS_TEST(test_asked_once, "RFC 8881, 18.44.3; client rule 10"),
 	NFS_TEST(test_who_is_believed, "RFC 8881, 18.44.4; client rule 10"),

@@ -216,7 +216,8 @@ static FIBER_FN void test_return_of_everything(struct nfs_test *t)
 /* Sent again after a broken connection it is the same return, not a second one (I6). */
 static FIBER_FN void test_return_across_a_kill(struct nfs_test *t)
 {
-	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
+	/* Linux would be asked once more (tests/nfs/test_pnfs_proof.c). */
+	struct pnfs_peer *peer = pnfs_peer_new(t, "Lamina test", NULL);
 	struct nfs_compound *c = &t->c;
 	struct pnfs_peer_file f;
 
