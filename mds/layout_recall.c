@@ -46,13 +46,13 @@ struct round {
 	struct client *client;
 	uint64_t spent_ns; /* of its time, before */
 	uint64_t begin_ns;
-	uint64_t saved_ns;   /* up to there what has passed of its time is an item */
-	uint64_t end_ns;     /* then it is revoked */
-	uint32_t seqid;	     /* of the recall; 0: none was sent */
-	uint64_t ask_ns;     /* not again before that */
-	uint64_t pause_ns;   /* after the last NFS4_OK; 0: none yet */
-	unsigned int delays; /* answers in a row that put it off */
-	bool proof;	     /* it was asked again since it has returned something */
+	uint64_t saved_ns;	    /* up to there what has passed of its time is an item */
+	uint64_t end_ns;	    /* then it is revoked */
+	uint32_t seqid;		    /* of the recall; 0: none was sent */
+	uint64_t ask_ns;	    /* not again before that */
+	uint64_t pause_ns;	    /* after the last NFS4_OK; 0: none yet */
+	unsigned int delays;	    /* answers in a row that put it off */
+	enum layout_returned proof; /* what it had returned when it was asked last */
 };
 
 static uint64_t recall_ns(const struct mds *mds)
@@ -99,7 +99,8 @@ static FIBER_FN int round_learn(struct round *round, int err, nfsstat4 status, u
 		/* It is gone, and no LAYOUTRETURN will come (20.3.3). */
 		return layout_take(&round->range, GRANT_HELD, true);
 	case NFS4ERR_DELAY:
-		*ret_pause = round->proof && round->delays <= PROOF_DELAYS ? PROOF_SOON_NS : RECALL_SOON_NS;
+		*ret_pause = round->proof != LAYOUT_NOT_RETURNED && round->delays <= PROOF_DELAYS ? PROOF_SOON_NS
+												  : RECALL_SOON_NS;
 		return 0;
 	case NFS4ERR_OLD_STATEID:
 		round->seqid = 0;
@@ -139,12 +140,20 @@ static FIBER_FN int round_save(struct round *round)
 	return err == -ENOENT ? 0 : err;
 }
 
-/* Whether it has returned something, and was not asked since. */
+/* Whether it has returned more, and was not asked since. */
 static bool round_is_returned(const struct round *round)
 {
 	const struct layout *layout = layout_range_find(&round->range);
 
-	return layout && layout->returned != LAYOUT_NOT_RETURNED && !round->proof;
+	return layout && layout->returned > round->proof;
+}
+
+static void round_note_proof(struct round *round)
+{
+	const struct layout *layout = layout_range_find(&round->range);
+
+	if (layout)
+		round->proof = layout->returned;
 }
 
 /* Ask for the range until nothing is held there any more, or the time is over. */
@@ -161,7 +170,7 @@ static FIBER_FN int round_run(struct round *round)
 		if (now >= round->end_ns || client_is_courteous(mds, round->client))
 			return -ETIME;
 		if (now >= round->ask_ns || round_is_returned(round)) {
-			round->proof |= round_is_returned(round);
+			round_note_proof(round);
 			err = round_save(round);
 			if (err)
 				return err;

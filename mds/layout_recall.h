@@ -29,7 +29,7 @@ bool layout_is_told(const struct layout *layout, uint64_t first, uint64_t end) M
 /*
  * The holder of @layout says that it has given back all or some of it (layout->returned), and may keep some of its
  * extents for all that (client rule 10): it is asked for the whole, and what it holds ends when it answers
- * NOMATCHING_LAYOUT, or returns it once more.
+ * NOMATCHING_LAYOUT, or returns all of it once more.
  */
 void layout_prove_return(struct mds *mds, struct layout *layout);
 

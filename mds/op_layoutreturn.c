@@ -82,17 +82,19 @@ static bool layoutreturn_stays_open(const struct layoutreturn *w)
  * Linux empties its tree of extents when nothing uses the layout any more, or when it answers a recall with
  * NOMATCHING_LAYOUT.  So it keeps some if it returns one iomode and has the other, and may keep them if it does
  * something with the file at that moment: if it was recalled (a LAYOUTGET may wait for that), or other opens go on.
- * Where it returns all it has by itself and at once, it empties the tree before.  It is asked once more, not twice.
+ * Where it returns all it has by itself and at once, it empties the tree before.  Who has returned all is asked once
+ * more, not twice.
  */
 static bool layoutreturn_is_doubtful(const struct layoutreturn *w)
 {
 	const struct layout *layout = w->layout;
 	bool with_close = w->c->op_index + 1 < w->c->nr_ops;
 
-	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned != LAYOUT_NOT_RETURNED ||
+	if (!quirk_of(w->c->client->impl).keeps_returned || layout->returned == LAYOUT_ALL_RETURNED ||
 	    w->first != 0 || w->end != GRANT_END)
 		return false;
-	if (layout->recalled || layout->is_old || grants_have(&layout->grants, GRANT_HELD & ~w->bits))
+	if (layout->recalled || layout->returned != LAYOUT_NOT_RETURNED || layout->is_old ||
+	    grants_have(&layout->grants, GRANT_HELD & ~w->bits))
 		return true;
 	return with_close && layoutreturn_stays_open(w);
 }

@@ -146,7 +146,7 @@ static FIBER_FN void test_a_recalled_layout_is_returned(struct nfs_test *t)
 	pnfs_peer_free(other);
 }
 
-/* Who says a second time that all is returned is believed. */
+/* Who says a second time that all is returned is believed, not before. */
 static FIBER_FN void test_asked_once(struct nfs_test *t)
 {
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL);
@@ -156,8 +156,14 @@ static FIBER_FN void test_asked_once(struct nfs_test *t)
 	peer->manner = PNFS_SAYS_OK;
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	fiber_sleep_ns(50000000);
+	/* The rest, late: as with what was recalled. */
+	f.is_mute = true;
+	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
+	NFS_CHECK(t, f.has_layout);
+	fiber_sleep_ns(50000000);
 	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
 	NFS_CHECK(t, !f.has_layout);
+	f.is_mute = false;
 	pnfs_peer_get(&f, RW, 8 * B, B, B, NFS4_OK);
 	pnfs_peer_free(peer);
 }
