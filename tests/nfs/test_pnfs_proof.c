@@ -49,6 +49,35 @@ static FIBER_FN void get_both(struct pnfs_peer *peer, struct pnfs_peer_file *ret
 	pnfs_peer_get(ret_file, RW, 8 * B, 8 * B, 8 * B, NFS4_OK);
 }
 
+/* It is asked, and answers. */
+static FIBER_FN void wait_until_gone(const struct pnfs_peer_file *f)
+{
+	for (unsigned int i = 0; i < 1000 && f->has_layout; i++)
+		fiber_sleep_ns(1000000);
+}
+
+static FIBER_FN void restart_under(struct nfs_test *t, struct pnfs_peer *peer)
+{
+	nfs_test_restart(t);
+	nfs_conn_drop(t->conn);
+	nfs_conn_drop(peer->tc->conn);
+	NFS_IS(t, nfs_session_ping(peer->s.session), 0);
+}
+
+/* @other wants a file of which @peer returns all, and puts off for ever to prove it. */
+static FIBER_FN void return_and_say_nothing(struct pnfs_peer *peer, struct pnfs_peer *other,
+					    struct pnfs_peer_file *ret_file, struct pnfs_peer_file *ret_theirs)
+{
+	pnfs_peer_open(peer, "f", ret_file);
+	pnfs_peer_open(other, "f", ret_theirs);
+	pnfs_peer_get(ret_file, RW, 0, 8 * B, 8 * B, NFS4_OK);
+	peer->manner = PNFS_SAYS_OK;
+	pnfs_peer_get(ret_theirs, RW, 0, B, B, NFS4ERR_RECALLCONFLICT);
+	ret_file->is_mute = true;
+	pnfs_peer_return(ret_file, ANY, 0, PNFS_ALL, NFS4_OK);
+	NFS_CHECK(peer->s.t, ret_file->has_layout);
+}
+
 /* As soon as it has returned the one, it is asked for the other. */
 static FIBER_FN void test_one_iomode_is_returned(struct nfs_test *t)
 {
@@ -59,8 +88,7 @@ static FIBER_FN void test_one_iomode_is_returned(struct nfs_test *t)
 	pnfs_peer_open(other, "f", &theirs);
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
 	NFS_CHECK(t, f.has_layout);
-	for (unsigned int i = 0; i < 1000 && f.has_layout; i++)
-		fiber_sleep_ns(1000000);
+	wait_until_gone(&f);
 	NFS_CHECK_EQ(t, peer->nr_recalls, 1);
 	NFS_CHECK_EQ(t, peer->recalled.lor_offset, 0);
 	NFS_CHECK_EQ(t, peer->recalled.lor_length, PNFS_ALL);
@@ -96,10 +124,7 @@ static FIBER_FN void test_proof_after_a_restart(struct nfs_test *t)
 	get_both(peer, &f);
 	peer->manner = PNFS_SAYS_DELAY;
 	pnfs_peer_return(&f, RW, 0, PNFS_ALL, NFS4_OK);
-	nfs_test_restart(t);
-	nfs_conn_drop(t->conn);
-	nfs_conn_drop(peer->tc->conn);
-	NFS_IS(t, nfs_session_ping(peer->s.session), 0);
+	restart_under(t, peer);
 	pnfs_peer_get(&f, RW, 8 * B, B, B, NFS4ERR_RECALLCONFLICT);
 	peer->manner = PNFS_NO_MATCH;
 	peer->nr_recalls = 0;
@@ -116,10 +141,7 @@ static FIBER_FN void test_return_after_a_restart(struct nfs_test *t)
 
 	pnfs_peer_open(peer, "f", &f);
 	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
-	nfs_test_restart(t);
-	nfs_conn_drop(t->conn);
-	nfs_conn_drop(peer->tc->conn);
-	NFS_IS(t, nfs_session_ping(peer->s.session), 0);
+	restart_under(t, peer);
 	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
 	NFS_CHECK(t, f.has_layout);
 	pnfs_peer_settle(peer);
@@ -195,8 +217,7 @@ static FIBER_FN void test_closed_by_one_of_two(struct nfs_test *t)
 	nfs_state_share(&peer->s, "f", "reader", NFS_OPEN_READ, 0, NFS4_OK);
 	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
 	NFS_CHECK(t, return_and_close(&f, RW).lrs_present);
-	for (unsigned int i = 0; i < 1000 && f.has_layout; i++)
-		fiber_sleep_ns(1000000);
+	wait_until_gone(&f);
 	NFS_CHECK(t, !f.has_layout);
 	NFS_CHECK_EQ(t, peer->nr_recalls, 1);
 	pnfs_peer_free(peer);
@@ -210,14 +231,7 @@ static FIBER_FN void test_no_proof_ever(struct nfs_test *t)
 	nfsstat4 status = NFS4ERR_RECALLCONFLICT;
 	unsigned int i;
 
-	pnfs_peer_open(peer, "f", &f);
-	pnfs_peer_open(other, "f", &theirs);
-	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
-	peer->manner = PNFS_SAYS_OK;
-	pnfs_peer_get(&theirs, RW, 0, B, B, NFS4ERR_RECALLCONFLICT);
-	f.is_mute = true;
-	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
-	NFS_CHECK(t, f.has_layout);
+	return_and_say_nothing(peer, other, &f, &theirs);
 	for (i = 0; i < 100 && status == NFS4ERR_RECALLCONFLICT; i++) {
 		fiber_sleep_ns(2000000000);
 		NFS_IS(t, nfs_session_ping(peer->s.session), 0);
@@ -229,8 +243,6 @@ static FIBER_FN void test_no_proof_ever(struct nfs_test *t)
 	f.has_layout = false;
 	f.is_mute = false;
 	pnfs_peer_get(&f, RW, 4 * B, B, B, NFS4_OK);
-	f.is_returned = false;
-	peer->nr_returned = 0;
 	pnfs_peer_free(peer);
 	pnfs_peer_free(other);
 }
@@ -241,14 +253,7 @@ static FIBER_FN void test_destroyed_before_the_proof(struct nfs_test *t)
 	struct pnfs_peer *peer = pnfs_peer_new(t, NULL, NULL), *other = pnfs_peer_new(t, NULL, NULL);
 	struct pnfs_peer_file f, theirs;
 
-	pnfs_peer_open(peer, "f", &f);
-	pnfs_peer_open(other, "f", &theirs);
-	pnfs_peer_get(&f, RW, 0, 8 * B, 8 * B, NFS4_OK);
-	peer->manner = PNFS_SAYS_OK;
-	pnfs_peer_get(&theirs, RW, 0, B, B, NFS4ERR_RECALLCONFLICT);
-	f.is_mute = true;
-	pnfs_peer_return(&f, ANY, 0, PNFS_ALL, NFS4_OK);
-	NFS_CHECK(t, f.has_layout);
+	return_and_say_nothing(peer, other, &f, &theirs);
 	pnfs_peer_close(&f, NFS4_OK);
 	NFS_IS(t, nfs_session_close(peer->tc->session), 0);
 	peer->tc->session = NULL;

@@ -57,6 +57,14 @@ static FIBER_FN void write_far(struct cut *c)
 	pnfs_peer_commit_range(&c->fa, FAR, B);
 }
 
+/* The other one writes the last block, and the first one has a layout far behind it. */
+static FIBER_FN void write_last_and_far(struct cut *c)
+{
+	pnfs_peer_get(&c->fb, RW, B, B, B, NFS4_OK);
+	NFS_IS(c->a->s.t, pnfs_peer_dev_write(&c->fb, B, B, 'b'), 0);
+	pnfs_peer_get(&c->fa, RW, FAR, B, B, NFS4_OK);
+}
+
 /* As Linux does it: it has read the last page, and writes far behind it. */
 static FIBER_FN void test_reader_writes_far_behind(struct nfs_test *t)
 {
@@ -77,9 +85,7 @@ static FIBER_FN void test_commit_behind_a_reader(struct nfs_test *t)
 	struct cut c;
 
 	cut_begin(t, &c, false);
-	pnfs_peer_get(&c.fb, RW, B, B, B, NFS4_OK);
-	NFS_IS(t, pnfs_peer_dev_write(&c.fb, B, B, 'b'), 0);
-	pnfs_peer_get(&c.fa, RW, FAR, B, B, NFS4_OK);
+	write_last_and_far(&c);
 	pnfs_peer_return(&c.fb, ANY, 0, PNFS_ALL, NFS4_OK);
 	pnfs_peer_get(&c.fb, RD, 0, 2 * B, 2 * B, NFS4_OK);
 	write_far(&c);
@@ -95,9 +101,7 @@ static FIBER_FN void test_commit_in_two_parts(struct nfs_test *t)
 	struct cut c;
 
 	cut_begin(t, &c, false);
-	pnfs_peer_get(&c.fb, RW, B, B, B, NFS4_OK);
-	NFS_IS(t, pnfs_peer_dev_write(&c.fb, B, B, 'b'), 0);
-	pnfs_peer_get(&c.fa, RW, FAR, B, B, NFS4_OK);
+	write_last_and_far(&c);
 	pnfs_peer_return(&c.fb, ANY, 0, PNFS_ALL, NFS4_OK);
 	NFS_IS(t, pnfs_peer_dev_write(&c.fa, FAR, B, 'y'), 0);
 	pnfs_peer_commit(&c.fa, &range, 1, PNFS_ALL, NFS4_OK);
@@ -113,9 +117,7 @@ static FIBER_FN void test_commit_behind_a_writer(struct nfs_test *t)
 	struct cut c;
 
 	cut_begin(t, &c, false);
-	pnfs_peer_get(&c.fb, RW, B, B, B, NFS4_OK);
-	NFS_IS(t, pnfs_peer_dev_write(&c.fb, B, B, 'b'), 0);
-	pnfs_peer_get(&c.fa, RW, FAR, B, B, NFS4_OK);
+	write_last_and_far(&c);
 	write_far(&c);
 	pnfs_peer_commit(&c.fb, NULL, 0, 2 * B - 1, NFS4_OK);
 	pnfs_peer_expect(&c.fb, B, B, 'b');
